@@ -1,0 +1,13 @@
+//! `irsa-migrate` moves Amazon EKS workloads from IRSA to EKS Pod Identity.
+//!
+//! The folder is the pipeline. Each arrow is a value that can be saved, read,
+//! diffed and shown:
+//!
+//! ```text
+//! world --scan--> Inventory --plan--> Plan --apply--> Entries --rollback--> Plan --apply--> ...
+//! ```
+//!
+//! The modules stand in reading order: the pure core first, then the ports, the
+//! shell that works over ports only, the two worlds, and the program.
+
+pub mod model;
