@@ -10,4 +10,10 @@
 //! The modules stand in reading order: the pure core first, then the ports, the
 //! shell that works over ports only, the two worlds, and the program.
 
+// Pure: no async, no I/O, no clock.
+pub mod inventory;
+pub mod journal;
 pub mod model;
+
+// Boundary.
+pub mod ports;
