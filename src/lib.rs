@@ -11,6 +11,7 @@
 //! shell that works over ports only, the two worlds, and the program.
 
 // Pure: no async, no I/O, no clock.
+pub mod findings;
 pub mod inventory;
 pub mod journal;
 pub mod model;
