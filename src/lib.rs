@@ -15,6 +15,7 @@ pub mod findings;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod trust;
 
 // Boundary.
 pub mod ports;

@@ -1,0 +1,234 @@
+//! A trust policy as the lossless text that it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::trust::meaning::Meaning;
+use crate::trust::policy::{Policy, Refusal, Statement};
+use crate::trust::reason::{Code, Place, Reason};
+
+/// The most characters that `UpdateAssumeRolePolicy` takes as `PolicyDocument`.
+pub const MAX_CHARACTERS: usize = 131_072;
+
+/// A text that is no trust policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (line {}, column {})", place.line, place.column)]
+pub struct Invalid {
+    /// What is wrong.
+    pub code: Code,
+    /// One sentence for people.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+}
+
+impl Invalid {
+    /// As a reason beside others.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        Reason { code: self.code, message: self.message.clone(), place: Some(self.place) }
+    }
+}
+
+/// A trust policy: the text as it was given, and what it says. Cheap to clone.
+///
+/// Equality is of texts; use [`Document::same_meaning`] to compare what IAM made of it.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Document(Arc<Inner>);
+
+struct Inner {
+    text: String,
+    policy: Policy,
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Strict JSON; `serde_json` has judged the text before, these only say the same again.
+const STRICT: ParseOptions = ParseOptions {
+    allow_comments: false,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+impl Document {
+    /// Reads a policy, already percent-decoded.
+    ///
+    /// # Errors
+    /// What IAM would refuse: not JSON, not a policy, duplicate keys, unknown elements
+    /// or operators, malformed principals; and what is too large or too deep to be one.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let invalid = |refusal: Refusal| Invalid {
+            code: refusal.code,
+            message: refusal.message,
+            place: place_of(text, refusal.at),
+        };
+        let policy = read(text).map_err(invalid)?;
+        Ok(Self(Arc::new(Inner { text: text.to_owned(), policy })))
+    }
+
+    /// The text as it was given, byte for byte.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// How long IAM takes it to be: white space between JSON's tokens is not counted.
+    ///
+    /// Source: IAM user guide, "Policy size calculations do not include white space
+    /// characters". White space inside strings is counted, to be on the safe side.
+    #[must_use]
+    pub fn characters(&self) -> usize {
+        let (mut count, mut in_string, mut escaped) = (0, false, false);
+        for c in self.0.text.chars() {
+            if in_string {
+                count += 1;
+                in_string = escaped || c != '"';
+                escaped = !escaped && c == '\\';
+            } else if !matches!(c, ' ' | '\t' | '\r' | '\n' | BYTE_ORDER_MARK) {
+                count += 1;
+                in_string = c == '"';
+            }
+        }
+        count
+    }
+
+    /// How many statements there are.
+    #[must_use]
+    pub fn statement_count(&self) -> usize {
+        self.0.policy.statements.len()
+    }
+
+    /// The text of one statement, from its opening to its closing brace.
+    #[must_use]
+    pub fn statement_text(&self, index: usize) -> Option<&str> {
+        let statement = self.0.policy.statements.get(index)?;
+        self.0.text.get(statement.range.clone())
+    }
+
+    /// Whether both mean the same to IAM, however they are written: order, white space,
+    /// a string or a list of one, the case of keys and actions.
+    #[must_use]
+    pub fn same_meaning(&self, other: &Self) -> bool {
+        self.text() == other.text() || Meaning::of(self.policy()) == Meaning::of(other.policy())
+    }
+
+    /// The first character that the API does not take, with its place.
+    ///
+    /// Source: the API's pattern for policy documents, U+0009, U+000A, U+000D and
+    /// U+0020 to U+00FF. A byte order mark at the start belongs to a file and is not meant.
+    #[must_use]
+    pub fn refused_character(&self) -> Option<(char, Place)> {
+        let text = self.text();
+        let (at, found) = text
+            .char_indices()
+            .skip_while(|(at, c)| *at == 0 && *c == BYTE_ORDER_MARK)
+            .find(|(_, c)| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}'))?;
+        Some((found, place_of(text, at)))
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.0.policy.statements
+    }
+
+    /// The line and the column of a byte of the text.
+    pub(crate) fn place(&self, at: usize) -> Place {
+        place_of(self.text(), at)
+    }
+}
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Document {}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Document").field(&self.text()).finish()
+    }
+}
+
+impl TryFrom<String> for Document {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Document> for String {
+    fn from(document: Document) -> String {
+        document.text().to_owned()
+    }
+}
+
+fn read(text: &str) -> Result<Policy, Refusal> {
+    if text.len() > MAX_CHARACTERS && text.chars().count() > MAX_CHARACTERS {
+        let message = format!("a policy has at most {MAX_CHARACTERS} characters");
+        return Err(Refusal { code: Code::TooLarge, message, at: 0 });
+    }
+    let skipped = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let json = text.get(skipped..).unwrap_or_default();
+    check_json(json).map_err(|refusal| Refusal { at: refusal.at + skipped, ..refusal })?;
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT).map_err(|error| Refusal {
+        code: Code::NotJson,
+        message: format!("not JSON: {}", error.kind()),
+        at: error.range().start,
+    })?;
+    match &parsed.value {
+        Some(root) => Policy::read(root),
+        None => Err(Refusal { code: Code::NotJson, message: "there is no text".to_owned(), at: 0 }),
+    }
+}
+
+/// Whether the text is JSON at all, by the strictest reader at hand.
+///
+/// It also bounds the depth, so that the reader of places never nests deeper.
+fn check_json(json: &str) -> Result<(), Refusal> {
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) else { return Ok(()) };
+    let at = offset_of(json, error.line(), error.column());
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    if message.contains("recursion limit") {
+        return Err(Refusal { code: Code::TooDeep, message: "the JSON nests too deep for a policy".to_owned(), at });
+    }
+    if json.trim().is_empty() {
+        return Err(Refusal { code: Code::NotJson, message: "there is no text".to_owned(), at });
+    }
+    Err(Refusal { code: Code::NotJson, message: format!("not JSON: {message}"), at })
+}
+
+/// The byte at a line and a byte column as `serde_json` counts them: the column of
+/// the last byte it read, starting at 1, and 0 for the newline before the line.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (start + column.saturating_sub(1)).min(text.len())
+}
+
+/// The line and the column of a byte.
+fn place_of(text: &str, at: usize) -> Place {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let row = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default());
+    let column = row.chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1;
+    Place { line, column }
+}

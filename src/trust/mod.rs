@@ -1,0 +1,39 @@
+//! Trust policies: exact or not at all.
+//!
+//! ```text
+//! text --Document::parse--> Document --read--> Reading { grants, pod_identity, reasons }
+//! Document --translate--> Translation { added statements, new document, proof }
+//! (before, after) --prove--> equal | narrower | wider | incomparable, with a witness
+//! Document --Edit::apply / undo--> the text to send
+//! ```
+//!
+//! A web identity token carries `ISSUER:sub = system:serviceaccount:NAMESPACE:NAME` and
+//! `ISSUER:aud`. [`read`] turns every statement that such a token of a scanned cluster
+//! can use into rectangles of namespaces and ServiceAccounts. [`translate()`] writes few
+//! Pod Identity statements that grant the same set, or holds the policy and says why.
+//! [`prove()`] decides whether two sets are the same; it shares no code with the translator.
+
+#![expect(dead_code, reason = "the reader of statements comes next")]
+
+mod document;
+mod edit;
+mod grants;
+mod meaning;
+mod operator;
+mod pattern;
+mod policy;
+mod prove;
+mod read;
+mod reason;
+mod translate;
+mod undo;
+
+pub use document::{Document, Invalid, MAX_CHARACTERS};
+pub use edit::{AddStatement, Edit, EditError, RemoveStatement, RemoveSubject};
+pub use grants::{Carried, Except, Grant, Grants, Place as GrantPlace};
+pub use pattern::{MAX_PATTERN, Pattern, PatternError};
+pub use prove::{OverBudget, Proof, Relation, Witness, prove};
+pub use read::{Provider, Reading, Scope, ScopeCluster, read};
+pub use reason::{Code, Place, Reason, Weight};
+pub use translate::{Mode, Translation, Verdict, translate};
+pub use undo::{Presence, Undo, presence, undo};
