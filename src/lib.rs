@@ -19,3 +19,6 @@ pub mod trust;
 
 // Boundary.
 pub mod ports;
+
+// Worlds.
+pub mod live;

@@ -1,1 +1,4 @@
 //! The tests that need no server, in one binary.
+
+#[cfg(test)]
+mod journal;
