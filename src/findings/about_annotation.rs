@@ -1,6 +1,9 @@
 //! The ServiceAccount and its annotations.
 
-use super::{Explanation, Severity};
+use super::checks::{Place, names, quote};
+use super::{Code, Explanation, Finding, Severity};
+use crate::inventory::ServiceAccount;
+use crate::model::RoleArn;
 
 pub(super) const MALFORMED: Explanation = Explanation {
     severity: Severity::Blocker,
@@ -49,3 +52,47 @@ pub(super) const ACCOUNT_UNUSED: Explanation = Explanation {
     remedy: "Nothing need be done. If the ServiceAccount is left over, delete it instead of migrating it.",
     sources: &[],
 };
+
+/// The audience of the tokens that the webhook mounts where no annotation asks for another
+/// (amazon-eks-pod-identity-webhook, `--token-audience`).
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// The audience of this ServiceAccount's tokens. The webhook takes an empty annotation for none.
+#[must_use]
+pub fn audience_of(account: &ServiceAccount) -> &str {
+    account.audience.as_deref().filter(|it| !it.is_empty()).unwrap_or(DEFAULT_AUDIENCE)
+}
+
+/// The role that an annotation names; where it names none, says why.
+pub(super) fn role_of(place: &Place<'_>, annotation: &str, out: &mut Vec<Finding>) -> Option<RoleArn> {
+    let why = match RoleArn::parse(annotation) {
+        Ok(role) => return Some(role),
+        Err(_) if annotation.is_empty() => "the webhook takes it for no annotation",
+        Err(_) if RoleArn::parse(annotation.trim()).is_ok() => {
+            "white space around the ARN; the webhook sets AWS_ROLE_ARN to it as it stands"
+        }
+        Err(_) => "the webhook sets AWS_ROLE_ARN to it as it stands",
+    };
+    out.push(place.finding(Code::AnnotationMalformed, format!("the value is {}: {why}", quote(annotation))));
+    None
+}
+
+/// A custom audience.
+pub(super) fn audience(place: &Place<'_>, account: &ServiceAccount) -> Option<Finding> {
+    let audience = audience_of(account);
+    let evidence = format!("the audience is {}", quote(audience));
+    (audience != DEFAULT_AUDIENCE).then(|| place.finding(Code::AudienceCustom, evidence))
+}
+
+/// Workloads whose ServiceAccount is not there.
+pub(super) fn absent(place: &Place<'_>) -> Option<Finding> {
+    let users: Vec<String> = place.workloads().map(|it| it.at.to_string()).collect();
+    let evidence = format!("named by {}", names(users.clone()));
+    (!users.is_empty()).then(|| place.finding(Code::ServiceAccountAbsent, evidence))
+}
+
+/// A ServiceAccount that nothing uses.
+pub(super) fn unused(place: &Place<'_>) -> Option<Finding> {
+    let unused = place.workloads().next().is_none() && place.pods().next().is_none();
+    unused.then(|| place.finding(Code::ServiceAccountUnused, "no workload and no pod names it"))
+}

@@ -1,6 +1,9 @@
 //! Pod Identity associations that are there already.
 
-use super::{Explanation, Severity};
+use super::checks::{Place, names, quote, unread};
+use super::{Code, Explanation, Finding, Severity};
+use crate::inventory::{Association, AssociationDetail, Mode, Seen};
+use crate::model::RoleArn;
 
 const ASSOCIATION: &str = "https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html";
 const UPDATE: &str = "https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdatePodIdentityAssociation.html";
@@ -23,8 +26,8 @@ pub(super) const ADOPTED: Explanation = Explanation {
     severity: Severity::Notice,
     waivable: false,
     title: "associated with its role already",
-    meaning: "An association that is not ours gives this ServiceAccount the same role as its annotation.",
-    why: "New pods use Pod Identity already, by somebody else's hand; what we did not do we do not undo.",
+    meaning: "An association gives this ServiceAccount the same role as its annotation.",
+    why: "New pods use Pod Identity already. What a plan did not do it does not undo.",
     remedy: "Nothing need be done. Pods that were admitted before the association stay on IRSA until they are \
              restarted.",
     sources: &[ASSOCIATION],
@@ -103,3 +106,69 @@ pub(super) const NOT_TRUSTED: Explanation = Explanation {
     remedy: "Add the Pod Identity statement to the role's trust policy, or delete the association.",
     sources: &["https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"],
 };
+
+/// An association whose ServiceAccount is not there.
+pub(super) fn orphan(place: &Place<'_>, association: &Association) -> Finding {
+    let users: Vec<String> = place.workloads().map(|it| it.at.to_string()).collect();
+    let role = match association.detail.as_ref().and_then(Seen::get) {
+        Some(detail) => format!(" gives {}", detail.role_arn),
+        None => String::new(),
+    };
+    let used = if users.is_empty() { "no workload names it".to_owned() } else { format!("named by {}", names(users)) };
+    let evidence = format!(
+        "association {}{role}; there is no ServiceAccount {} in namespace {}; {used}",
+        association.id,
+        quote(&association.service_account),
+        quote(&association.namespace),
+    );
+    place.finding(Code::AssociationWithoutServiceAccount, evidence)
+}
+
+/// The association of a ServiceAccount without an annotation.
+pub(super) fn only(place: &Place<'_>, association: &Association) -> Finding {
+    place.finding(Code::AssociationOnly, format!("association {}, no role-arn annotation", association.id))
+}
+
+/// An association that is there already, beside the annotation.
+pub(super) fn beside(place: &Place<'_>, association: &Association, annotated: &RoleArn) -> Vec<Finding> {
+    if let Some(owner) = association.owner.as_deref().filter(|it| !it.is_empty()) {
+        return vec![place.finding(Code::AssociationOfAddon, format!("owner {}", quote(owner)))];
+    }
+    let what = format!("association {}", association.id);
+    match &association.detail {
+        None => vec![unread(place.target(), &what, "it was not described")],
+        Some(Seen::Unseen(why)) => vec![unread(place.target(), &what, why)],
+        Some(Seen::Seen(detail)) => compare(place, association, detail, annotated),
+    }
+}
+
+fn compare(
+    place: &Place<'_>,
+    association: &Association,
+    detail: &AssociationDetail,
+    annotated: &RoleArn,
+) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let id = &association.id;
+    if detail.role_arn != *annotated {
+        let evidence = format!("association {id} gives {}, the annotation names {annotated}", detail.role_arn);
+        out.push(place.finding(Code::AssociationOtherRole, evidence));
+    }
+    if let Some(target) = &detail.target_role_arn {
+        let evidence = format!("association {id}, target role {}", quote(target));
+        out.push(place.finding(Code::AssociationWithTargetRole, evidence));
+    }
+    if detail.has_policy {
+        out.push(place.finding(Code::AssociationWithPolicy, format!("association {id}")));
+    } else if detail.disable_session_tags {
+        // A session policy needs the tags to be off: the policy is then the thing to say.
+        out.push(place.finding(Code::AssociationTagsOff, format!("association {id}")));
+    }
+    if out.is_empty() {
+        let on_irsa = place.pods().filter(|it| it.mode.is_irsa()).count();
+        let pods = place.pods().filter(|it| it.mode == Mode::PodIdentity).count();
+        let evidence = format!("association {id}; {pods} pods on Pod Identity, {on_irsa} still on IRSA");
+        out.push(place.finding(Code::AssociationAdopted, evidence));
+    }
+    out
+}

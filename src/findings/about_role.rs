@@ -1,6 +1,13 @@
 //! The role itself: whether it is there, whose it is, and who else opens it.
 
-use super::{Explanation, Severity};
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::checks::{Checks, Place, names, need, quote, unread};
+use super::{Code, Explanation, Finding, Severity, Target};
+use crate::inventory::{Account, Inventory, Role, RoleDetail, Seen, ServiceAccount};
+use crate::model::{Issuer, RoleArn};
 
 const ASSOCIATION: &str = "https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html";
 
@@ -110,3 +117,211 @@ pub(super) const SECOND_WILDCARD: Explanation = Explanation {
     remedy: "If the workload assumes a second role by its token, leave it on IRSA or let it chain to that role.",
     sources: &[ASSOCIATION],
 };
+
+/// Who keeps a role, told by its tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A stack of CloudFormation, the CDK's included.
+    CloudFormation(String),
+    /// eksctl, for this ServiceAccount or cluster; it works by CloudFormation too.
+    Eksctl(String),
+    /// AWS Controllers for Kubernetes.
+    Ack(String),
+    /// Crossplane, by this resource.
+    Crossplane(String),
+    /// Terraform or OpenTofu, by convention only: this tag says so.
+    Terraform(String),
+    /// No mark.
+    Unknown,
+}
+
+impl Owner {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        Some(match self {
+            Self::CloudFormation(stack) => format!("CloudFormation stack {stack}"),
+            Self::Eksctl(what) => format!("eksctl ({what})"),
+            Self::Ack(what) => format!("ACK ({what})"),
+            Self::Crossplane(what) => format!("Crossplane ({what})"),
+            Self::Terraform(tag) => format!("probably Terraform (tag {tag})"),
+            Self::Unknown => return None,
+        })
+    }
+}
+
+/// Who keeps a role. The marks are those that these tools set on roles by themselves; Terraform sets
+/// none, and is told by tags that its users set by convention.
+#[must_use]
+pub fn owner_of(detail: &RoleDetail) -> Owner {
+    let tagged = |prefix: &str| detail.tags.iter().find(|(key, _)| key.starts_with(prefix));
+    let words = |(key, value): (&String, &String)| format!("{key}={value}");
+    // eksctl's roles carry CloudFormation's tags as well, so that it is asked for first.
+    if let Some(mark) = tagged("alpha.eksctl.io/").or_else(|| tagged("eksctl.cluster.k8s.io/")) {
+        return Owner::Eksctl(words(mark));
+    }
+    if let Some(stack) = detail.tags.get("aws:cloudformation:stack-name") {
+        return Owner::CloudFormation(stack.clone());
+    }
+    if let Some(mark) = tagged("services.k8s.aws/").or_else(|| tagged("eks:eks-capability-arn")) {
+        return Owner::Ack(words(mark));
+    }
+    if let Some(mark) = tagged("crossplane-") {
+        return Owner::Crossplane(words(mark));
+    }
+    let terraform = detail.tags.iter().find(|(key, value)| {
+        let (key, value) = (key.to_ascii_lowercase(), value.to_ascii_lowercase());
+        let tool = |text: &str| text.contains("terraform") || text.contains("opentofu") || text.contains("terragrunt");
+        (tool(&key) && value != "false") || (key.replace(['-', '_', ':'], "").contains("managedby") && tool(&value))
+    });
+    terraform.map_or(Owner::Unknown, |mark| Owner::Terraform(words(mark)))
+}
+
+/// The role that an annotation names, if it is there and in the cluster's account.
+pub(super) fn find<'a>(place: &Place<'a>, role: &RoleArn, out: &mut Vec<Finding>) -> Option<(&'a Account, &'a Role)> {
+    let (home, partition) = (place.cluster.arn.account(), place.cluster.arn.partition());
+    if role.account() != home || role.partition() != partition {
+        let evidence = format!("{role}, and the cluster is in account {home} of partition {partition}");
+        out.push(place.finding(Code::RoleInOtherAccount, evidence));
+        return None;
+    }
+    let Some(account) = place.inventory.accounts.get(&home) else {
+        out.push(unread(place.target(), "the cluster's account", "it is not in the inventory"));
+        return None;
+    };
+    let roles = need(&account.roles, &place.target(), "the account's roles", out)?;
+    if let Some(found) = roles.iter().find(|it| it.arn == *role) {
+        return Some((account, found));
+    }
+    let namesake = roles.iter().find(|it| it.arn.name().eq_ignore_ascii_case(role.name()));
+    let hint = namesake.map_or_else(String::new, |it| format!("; there is {}", it.arn));
+    out.push(place.finding(Code::RoleAbsent, format!("there is no {role}{hint}")));
+    None
+}
+
+/// What is to be known of a role itself, its detail aside.
+pub(super) fn of_role(checks: &Checks<'_>, role: &Role) -> Vec<Finding> {
+    let target = Target::Role(role.arn.clone());
+    let mut out = Vec::new();
+    if role.arn.as_str().contains(":role/aws-service-role/") {
+        out.push(Finding::new(Code::RoleServiceLinked, target.clone(), role.arn.as_str()));
+    }
+    let strangers = strangers(checks.inventory, role);
+    if let Some(unseen) = checks.inventory.clusters.iter().find(|it| it.facts.get().is_none())
+        && let Some(issuer) = strangers.first()
+    {
+        let why =
+            format!("the policy also trusts {issuer}, which may be cluster {}, and that was not read", unseen.arn);
+        out.push(unread(target.clone(), "whom the policy trusts", &why));
+    }
+    let clusters: Vec<&String> = strangers.iter().filter(|it| looks_like_eks(it)).collect();
+    if !clusters.is_empty() {
+        out.push(Finding::new(Code::SharedRole, target, names(clusters.into_iter().map(String::as_str))));
+    }
+    out
+}
+
+/// Who keeps a role. `detail` was not read where nothing needed it.
+pub(super) fn owner(role: &Role) -> Finding {
+    let target = Target::Role(role.arn.clone());
+    match &role.detail {
+        None => unread(target, "the role's tags", "GetRole was not called"),
+        Some(Seen::Unseen(why)) => unread(target, "the role's tags", why),
+        Some(Seen::Seen(detail)) => match owner_of(detail).words() {
+            Some(owner) => Finding::new(Code::RoleOwned, target, quote(&owner)),
+            None => {
+                Finding::new(Code::RoleOwnerUnknown, target, format!("{} tags, none a known mark", detail.tags.len()))
+            }
+        },
+    }
+}
+
+/// A role that no ServiceAccount in sight asks for.
+pub(super) fn unused(inventory: &Inventory, role: &Role) -> Vec<Finding> {
+    let target = Target::Role(role.arn.clone());
+    let mut out = Vec::new();
+    for cluster in &inventory.clusters {
+        let asked = |it: &ServiceAccount| it.role_arn.as_deref() == Some(role.arn.as_str());
+        if cluster.service_accounts.get().is_some_and(|all| all.iter().any(asked)) {
+            return Vec::new();
+        }
+        need(&cluster.service_accounts, &target, &format!("the ServiceAccounts of {}", cluster.arn), &mut out);
+    }
+    if out.is_empty() {
+        out.push(Finding::new(Code::RoleUnused, target, "no ServiceAccount in sight carries its ARN"));
+    }
+    out
+}
+
+/// Other roles that trust the ServiceAccount: a web identity token opens them all.
+pub(super) fn second(checks: &Checks<'_>, place: &Place<'_>, own: &RoleArn, out: &mut Vec<Finding>) {
+    let (mut by_name, mut by_pattern) = (BTreeSet::new(), BTreeSet::new());
+    let Some(issuer) = place.cluster.issuer() else { return };
+    for (role, read) in checks.readings(&own.account()).filter(|(role, _)| role.arn != *own) {
+        let Ok(reading) = read else { continue };
+        if reading.grants.names_literally(place.subject) {
+            by_name.insert(role.arn.as_str());
+        } else if reading.grants.allows(place.subject) {
+            by_pattern.insert(role.arn.as_str());
+        } else if reading.held() && mentions(&role.trust, issuer.as_str()) {
+            // What could not be read exactly may grant it. That the name itself stands there says more.
+            let named = mentions(&role.trust, &place.subject.token_subject());
+            (if named { &mut by_name } else { &mut by_pattern }).insert(role.arn.as_str());
+        }
+    }
+    if !by_name.is_empty() {
+        out.push(place.finding(Code::SecondRole, names(by_name)));
+    }
+    if !by_pattern.is_empty() {
+        out.push(place.finding(Code::SecondRoleWildcard, names(by_pattern)));
+    }
+}
+
+/// OIDC providers in a trust policy that belong to no cluster in sight.
+fn strangers(inventory: &Inventory, role: &Role) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let known: BTreeSet<&str> = inventory.clusters.iter().filter_map(|it| it.issuer()).map(Issuer::as_str).collect();
+    each_text(&role.trust, &mut |text| {
+        if let Some((_, issuer)) = text.split_once(":oidc-provider/")
+            && !known.contains(issuer)
+        {
+            found.insert(issuer.to_owned());
+        }
+    });
+    found
+}
+
+/// The hosts of EKS' issuers (`oidc.eks.REGION.amazonaws.com/id/...`, dual-stack `oidc-eks...`).
+/// For a notice only: a host that is not known here is still matched with its cluster exactly.
+fn looks_like_eks(issuer: &str) -> bool {
+    (issuer.starts_with("oidc.eks.") || issuer.starts_with("oidc-eks.")) && issuer.contains("/id/")
+}
+
+/// Whether any text in a policy has this in it, whatever its case.
+pub(super) fn mentions(policy: &str, needle: &str) -> bool {
+    let needle = needle.to_ascii_lowercase();
+    let mut found = false;
+    each_text(policy, &mut |text| found |= text.to_ascii_lowercase().contains(&needle));
+    found
+}
+
+/// Every key and every string in a policy, decoded; the text itself where it is no JSON.
+fn each_text(policy: &str, see: &mut dyn FnMut(&str)) {
+    fn walk(value: &Value, see: &mut dyn FnMut(&str)) {
+        match value {
+            Value::String(text) => see(text),
+            Value::Array(items) => items.iter().for_each(|it| walk(it, see)),
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    see(key);
+                    walk(value, see);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    match serde_json::from_str::<Value>(policy) {
+        Ok(value) => walk(&value, see),
+        Err(_) => see(policy),
+    }
+}

@@ -1,6 +1,11 @@
 //! The trust policy, and the OIDC provider that it counts on.
 
-use super::{Explanation, Severity};
+use super::about_annotation::audience_of;
+use super::checks::{Place, need, quote, unread};
+use super::{Code, Explanation, Finding, Severity, Target};
+use crate::inventory::{Account, Inventory, Role, ServiceAccount};
+use crate::model::{AccountId, Issuer, RoleArn};
+use crate::trust::{self, Document, Provider, Reading, Scope, ScopeCluster, Weight};
 
 const IRSA: &str = "https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html";
 const ROLE: &str = "https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html";
@@ -43,11 +48,23 @@ pub(super) const UNTRANSLATED: Explanation = Explanation {
     severity: Severity::Blocker,
     waivable: false,
     title: "a trust policy that is not translated",
-    meaning: "The trust policy has a statement whose meaning cannot be carried over to Pod Identity exactly.",
+    meaning: "The trust policy has a statement whose meaning cannot be carried over to Pod Identity exactly, or that \
+              IAM would not save again.",
     why: "What is translated inexactly either gives access to somebody new or takes it from somebody.",
     remedy: "Rewrite the statement named in the evidence in a plain form (StringEquals on `:sub`), or leave the role \
-             on IRSA.",
+             on IRSA. `irsa-migrate trust` shows what one policy means and why it is held.",
     sources: &[ROLE],
+};
+
+pub(super) const REMARK: Explanation = Explanation {
+    severity: Severity::Notice,
+    waivable: false,
+    title: "a remark on the trust policy",
+    meaning: "The trust policy has a part that grants nothing although it may look so, or that grants more than it \
+              may look.",
+    why: "Its owner may rely on something that is not so. The translation is exact all the same.",
+    remedy: "Look at the statement named in the evidence when the role is next edited.",
+    sources: &[IRSA],
 };
 
 pub(super) const DELETED_PRINCIPAL: Explanation = Explanation {
@@ -75,3 +92,113 @@ pub(super) const TOO_LARGE: Explanation = Explanation {
              `tight` for this role.",
     sources: &["https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"],
 };
+
+/// What a role's trust policy is read against: the clusters whose issuer is known, with their
+/// providers. `None` where the account's providers were not read.
+#[must_use]
+pub fn scope_of(inventory: &Inventory, account: &AccountId) -> Option<Scope> {
+    let providers = inventory.accounts.get(account)?.providers.get()?;
+    let clusters = inventory.clusters.iter().filter_map(|cluster| {
+        let issuer = cluster.issuer()?.clone();
+        let provider = match providers.iter().find(|it| it.issuer == issuer) {
+            Some(it) => Provider::Exists { client_ids: it.client_ids.clone() },
+            None => Provider::Absent,
+        };
+        Some(ScopeCluster { arn: cluster.arn.clone(), issuer, provider })
+    });
+    Some(Scope { role_account: account.clone(), clusters: clusters.collect() })
+}
+
+/// The finding that a role's trust policy would have more characters than the account allows.
+#[must_use]
+pub fn too_large(role: &RoleArn, characters: usize, quota: u32) -> Option<Finding> {
+    let evidence = format!("{characters} characters without white space, {quota} allowed");
+    let target = Target::Role(role.clone());
+    (characters > quota as usize).then(|| Finding::new(Code::TrustTooLarge, target, evidence))
+}
+
+/// What the trust policy of a role says about itself.
+pub(super) fn of_role(role: &Role, read: &Result<Reading, trust::Invalid>) -> Vec<Finding> {
+    let target = Target::Role(role.arn.clone());
+    let reading = match read {
+        Ok(it) => it,
+        Err(invalid) => return vec![Finding::new(Code::TrustUntranslated, target, quote(&invalid.to_string()))],
+    };
+    let finding = |reason: &trust::Reason| {
+        let code = match (reason.code, reason.code.weight()) {
+            (trust::Code::DeletedPrincipal, _) => Code::TrustDeletedPrincipal,
+            // Other clusters, GitHub, Cognito: whom else a role trusts is told apart.
+            (trust::Code::IssuerUnknown | trust::Code::WrongAction, _) => return None,
+            (_, Weight::Holds | Weight::Refuses) => Code::TrustUntranslated,
+            (_, Weight::NotAGrant | Weight::Notice) => Code::TrustRemark,
+        };
+        let at = reason.place.map_or_else(String::new, |it| format!(" (line {}, column {})", it.line, it.column));
+        Some(Finding::new(code, target.clone(), format!("{}{at}: {}", reason.code.as_str(), reason.message)))
+    };
+    reading.reasons.iter().filter_map(finding).collect()
+}
+
+/// Whether IRSA works for this ServiceAccount today: its provider, its audience, its grant.
+///
+/// Without all three a pod cannot assume the role now, and an association would be new access.
+pub(super) fn of_subject(place: &Place<'_>, account: &Account, role: &Role, issuer: &Issuer) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let Some(service_account) = place.service_account() else { return out };
+    let Some(providers) = need(&account.providers, &place.target(), "the account's OIDC providers", &mut out) else {
+        return out;
+    };
+    let Some(provider) = providers.iter().find(|it| it.issuer == *issuer) else {
+        out.push(place.finding(Code::ProviderAbsent, format!("no provider for {issuer}")));
+        return out;
+    };
+    let audience = audience_of(service_account);
+    if !provider.client_ids.iter().any(|it| it == audience) {
+        let evidence = format!("audience {}, client ids {}", quote(audience), quote(&provider.client_ids.join(", ")));
+        out.push(place.finding(Code::ProviderWithoutAudience, evidence));
+        return out;
+    }
+    out.extend(granted(place, role, service_account, issuer));
+    out
+}
+
+/// Reads the policy for tokens of this ServiceAccount's own audience, and looks for it among the
+/// grants. A policy that holds back its role is told with the role.
+fn granted(place: &Place<'_>, role: &Role, account: &ServiceAccount, issuer: &Issuer) -> Option<Finding> {
+    let audience = audience_of(account);
+    let document = Document::parse(&role.trust).ok()?;
+    let scope = Scope {
+        role_account: role.arn.account(),
+        clusters: vec![ScopeCluster {
+            arn: place.cluster.arn.clone(),
+            issuer: issuer.clone(),
+            provider: Provider::Exists { client_ids: vec![audience.to_owned()] },
+        }],
+    };
+    let reading = trust::read(&document, &scope);
+    if reading.held() || reading.grants.allows(place.subject) {
+        return None;
+    }
+    let evidence = format!(
+        "{} does not trust {} with audience {}",
+        role.arn,
+        quote(&place.subject.token_subject()),
+        quote(audience)
+    );
+    Some(place.finding(Code::TrustDoesNotGrant, evidence))
+}
+
+/// Whether the reads that a role's trust is judged by are there.
+pub(super) fn need_account<'a>(
+    inventory: &'a Inventory,
+    role: &RoleArn,
+    out: &mut Vec<Finding>,
+) -> Option<&'a Account> {
+    let target = Target::Role(role.clone());
+    let Some(account) = inventory.accounts.get(&role.account()) else {
+        out.push(unread(target, "the role's account", "it is not in the inventory"));
+        return None;
+    };
+    need(&account.providers, &target, "the account's OIDC providers", out);
+    need(&account.trust_quota, &target, "the account's trust policy quota", out);
+    Some(account)
+}

@@ -1,6 +1,11 @@
 //! Workloads and pods: which credentials they use, and how they can be restarted.
 
-use super::{Explanation, Severity};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::checks::{Place, names, quote};
+use super::{Code, Explanation, Finding, Severity};
+use crate::inventory::{Mode, Pod, Strategy, Workload, WorkloadKind};
+use crate::model::RoleArn;
 
 const CHAIN: &str = "https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html";
 const WEBHOOK: &str = "https://github.com/aws/amazon-eks-pod-identity-webhook";
@@ -151,3 +156,135 @@ pub(super) const POD_MODE_UNEXPECTED: Explanation = Explanation {
     remedy: "Restart the workload on IRSA first if you want to see it work there before it moves.",
     sources: &[WEBHOOK],
 };
+
+/// What the workloads and pods of a ServiceAccount with this role have in them, and how they move.
+pub(super) fn checks(place: &Place<'_>, role: &RoleArn) -> Vec<Finding> {
+    let mut found = Found::new();
+    for workload in place.workloads() {
+        let at = workload.at.to_string();
+        if workload.skips_webhook {
+            found.add(Code::WebhookSkipped, at);
+            continue;
+        }
+        variables(workload, &mut found);
+        if !workload.skip_containers.is_empty() {
+            found.add(Code::ContainersSkipped, format!("{at} ({})", workload.skip_containers.join(", ")));
+        }
+        if let Some(code) = restart(workload) {
+            let owner = workload.controller.as_ref().map(|it| format!(" (owned by {} {})", it.kind, it.name));
+            let paused = if workload.paused && code == Code::RestartByOwner { " (paused)" } else { "" };
+            found.add(code, format!("{at}{paused}{}", owner.unwrap_or_default()));
+        }
+        if is_evicted(workload) {
+            evictions(place, workload, &mut found);
+        }
+    }
+    for pod in place.pods().filter(|it| !it.skips_webhook) {
+        of_pod(pod, role, &mut found);
+    }
+    found.into_findings(place)
+}
+
+/// Evidence by code, so that twenty Deployments with one fault are one finding.
+struct Found(BTreeMap<Code, BTreeSet<String>>);
+
+impl Found {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn add(&mut self, code: Code, evidence: String) {
+        self.0.entry(code).or_default().insert(evidence);
+    }
+
+    fn into_findings(self, place: &Place<'_>) -> Vec<Finding> {
+        self.0.into_iter().map(|(code, evidence)| place.finding(code, names(evidence))).collect()
+    }
+}
+
+/// Variables in the containers that decide where credentials come from (the SDKs' reference,
+/// standardized credential providers: variables, web identity, profiles, containers, IMDS).
+fn variables(workload: &Workload, found: &mut Found) {
+    let mut by_code: BTreeMap<Code, Vec<&str>> = BTreeMap::new();
+    for name in &workload.aws_env {
+        let code = match name.as_str() {
+            "AWS_ROLE_ARN"
+            | "AWS_WEB_IDENTITY_TOKEN_FILE"
+            | "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            | "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+            | "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+            | "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" => Code::CredentialsByHand,
+            "AWS_PROFILE" | "AWS_DEFAULT_PROFILE" | "AWS_CONFIG_FILE" | "AWS_SHARED_CREDENTIALS_FILE" => {
+                Code::CredentialsPrecede
+            }
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => Code::CredentialsStatic,
+            "AWS_ROLE_SESSION_NAME" => Code::SessionNameSet,
+            _ => continue,
+        };
+        by_code.entry(code).or_default().push(name);
+    }
+    for (code, variables) in by_code {
+        found.add(code, format!("{} ({})", workload.at, variables.join(", ")));
+    }
+}
+
+/// What a restart of this workload has in its way.
+fn restart(workload: &Workload) -> Option<Code> {
+    let paused = workload.paused && workload.at.kind == WorkloadKind::Deployment;
+    if matches!(workload.at.kind, WorkloadKind::Job | WorkloadKind::CronJob) {
+        Some(Code::BatchStays)
+    } else if paused || workload.controller.is_some() {
+        Some(Code::RestartByOwner)
+    } else if workload.strategy == Strategy::Recreate {
+        Some(Code::RestartWithDowntime)
+    } else {
+        None
+    }
+}
+
+/// Whether its pods move by eviction: its controller replaces no pod because a template changed.
+#[must_use]
+pub fn is_evicted(workload: &Workload) -> bool {
+    let ours = workload.controller.is_none() && !workload.skips_webhook;
+    ours && match workload.at.kind {
+        WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController => true,
+        WorkloadKind::StatefulSet => workload.strategy == Strategy::OnDelete || workload.partition > 0,
+        WorkloadKind::DaemonSet => workload.strategy == Strategy::OnDelete,
+        WorkloadKind::Deployment | WorkloadKind::Job | WorkloadKind::CronJob => false,
+    }
+}
+
+/// Budgets in the way of an eviction. Kubernetes refuses to evict a pod that several budgets
+/// cover; one that is not Ready may be why its budget allows nothing, so that is only for now.
+fn evictions(place: &Place<'_>, workload: &Workload, found: &mut Found) {
+    for pod in place.pods().filter(|it| it.workload.as_ref() == Some(&workload.at)) {
+        let evidence = |budgets: &str| format!("{} of {} under {budgets}", pod.name, workload.at);
+        let all = pod.budgets.keys().map(String::as_str).collect::<Vec<_>>().join(" and ");
+        if pod.budgets.len() > 1 {
+            found.add(Code::EvictionImpossible, evidence(&format!("budgets {all}")));
+        } else if pod.budgets.values().any(|allowed| *allowed == 0) {
+            let for_ever = workload.replicas <= 1 && pod.ready;
+            let code = if for_ever { Code::EvictionImpossible } else { Code::EvictionBlocked };
+            found.add(code, evidence(&format!("budget {all}, which allows 0")));
+        }
+    }
+}
+
+/// What a running pod tells that its template does not.
+fn of_pod(pod: &Pod, role: &RoleArn, found: &mut Found) {
+    match (&pod.workload, &pod.controller) {
+        (None, None) => found.add(Code::BarePod, pod.name.clone()),
+        (None, Some(owner)) => {
+            found.add(Code::RestartByOwner, format!("pod {} (owned by {} {})", pod.name, owner.kind, owner.name));
+        }
+        (Some(_), _) => {}
+    }
+    match &pod.mode {
+        Mode::Both => found.add(Code::CredentialsByHand, format!("pod {} has both kinds", pod.name)),
+        Mode::Irsa(other) if other != role.as_str() => {
+            found.add(Code::PodModeUnexpected, format!("{} has role {}", pod.name, quote(other)));
+        }
+        Mode::None => found.add(Code::PodModeUnexpected, format!("{} has none", pod.name)),
+        Mode::Irsa(_) | Mode::PodIdentity => {}
+    }
+}

@@ -89,6 +89,7 @@ codes! {
     ProviderWithoutAudience "PROVIDER_WITHOUT_AUDIENCE" about_trust::PROVIDER_WITHOUT_AUDIENCE,
     TrustDoesNotGrant "TRUST_DOES_NOT_GRANT" about_trust::DOES_NOT_GRANT,
     TrustUntranslated "TRUST_UNTRANSLATED" about_trust::UNTRANSLATED,
+    TrustRemark "TRUST_REMARK" about_trust::REMARK,
     TrustDeletedPrincipal "TRUST_DELETED_PRINCIPAL" about_trust::DELETED_PRINCIPAL,
     TrustTooLarge "TRUST_TOO_LARGE" about_trust::TOO_LARGE,
 
@@ -124,6 +125,13 @@ codes! {
 }
 
 impl Code {
+    /// Whether a setting, rather than a waiver, answers for it: `[owners]` for a role that something
+    /// else owns, `restart = "by-owner"` for a workload that is not ours to restart.
+    #[must_use]
+    pub fn is_settled_by_settings(self) -> bool {
+        matches!(self, Self::RoleOwned | Self::RestartByOwner)
+    }
+
     /// Whether it says that there is nothing to do: what it is about needs no unit, and is listed
     /// with this code instead.
     #[must_use]

@@ -15,6 +15,8 @@ mod about_role;
 mod about_trust;
 mod about_unread;
 mod about_workload;
+mod all;
+mod checks;
 mod code;
 
 use std::fmt;
@@ -22,6 +24,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use about_annotation::audience_of;
+pub use about_role::{Owner, owner_of};
+pub use about_trust::{scope_of, too_large};
+pub use about_workload::is_evicted;
+pub use all::{candidates, of_inventory, of_role, of_subject};
+pub use checks::Checks;
 pub use code::{Code, UnknownCode};
 
 use crate::model::{AccountId, ClusterArn, RoleArn, Subject};
@@ -115,6 +123,12 @@ impl Finding {
             remedy: explanation.remedy.to_owned(),
             waivable: explanation.waivable,
         }
+    }
+
+    /// Whether a waiver or the settings may answer for it, so that it does not hold for good.
+    #[must_use]
+    pub fn may_be_answered(&self) -> bool {
+        self.waivable || self.code.is_settled_by_settings()
     }
 
     /// Whether it is a blocker.
