@@ -22,3 +22,4 @@ pub mod ports;
 
 // Worlds.
 pub mod live;
+pub mod sim;

@@ -1,4 +1,6 @@
 //! The tests that need no server, in one binary.
 
 #[cfg(test)]
+mod evaluate;
+#[cfg(test)]
 mod journal;
