@@ -15,11 +15,15 @@ pub mod findings;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod plan;
+pub mod rollback;
 pub mod trust;
 
 // Boundary.
 pub mod ports;
 
+// Shell: async, over ports only.
+pub mod apply;
+
 // Worlds.
 pub mod live;
-pub mod sim;

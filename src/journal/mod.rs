@@ -6,5 +6,7 @@
 //! happened is an error, not a guess.
 
 mod entry;
+mod status;
 
 pub use entry::{Entry, Event, NewEntry, Run, RunId, Scope};
+pub use status::{IllegalEntry, RunStatus, StepStatus, UnitStatus};

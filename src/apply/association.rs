@@ -1,0 +1,184 @@
+//! Steps on a ServiceAccount's association: the switch for every pod admitted from then on.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::step::{Doubt, Look, Way};
+use super::{Broken, Trouble};
+use crate::inventory::{Association, AssociationDetail, Mode, Seen};
+use crate::model::{ClusterArn, RoleArn, Subject};
+use crate::ports::{JournalStore, NewAssociation, PortError, World};
+
+/// How many associations are described at a time: EKS throttles.
+const DESCRIBES_AT_A_TIME: usize = 4;
+
+/// Whether an association carries this mark: all the tags, with these values.
+fn is_marked(detail: &AssociationDetail, tags: &BTreeMap<String, String>) -> bool {
+    tags.iter().all(|(key, value)| detail.tags.get(key) == Some(value))
+}
+
+/// The ServiceAccount's association and its detail. A list that still names one which was deleted
+/// meanwhile is no association.
+async fn found<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    subject: &Subject,
+) -> Result<Option<(Association, AssociationDetail)>, Broken> {
+    let ask = async || match way.world().association_of(subject).await {
+        Err(PortError::NotFound(_)) => Ok(None),
+        answer => answer,
+    };
+    let Some(association) = way.patience.ask(ask).await? else { return Ok(None) };
+    match association.detail.clone() {
+        Some(Seen::Seen(detail)) => Ok(Some((association, detail))),
+        Some(Seen::Unseen(why)) => {
+            Err(Trouble::new(format!("the association of {subject} cannot be read: {why}")).into())
+        }
+        None => Err(Trouble::new(format!("the association of {subject} was not described")).into()),
+    }
+}
+
+/// Makes the association.
+pub(super) async fn create<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    subject: &Subject,
+    role_arn: &RoleArn,
+    tags: &BTreeMap<String, String>,
+    token: &str,
+) -> Result<(), Broken> {
+    let look = async || {
+        Ok(match found(way, subject).await? {
+            None => Look::Before,
+            Some((_, detail)) if is_marked(&detail, tags) && is_plain(&detail, role_arn) => Look::After,
+            // Without our mark it is somebody else's, also where it names the same role: their next
+            // change of it would be taken for ours, and our undo would delete it.
+            Some((it, detail)) => Look::Drift(format!(
+                "{subject} has association {} to {}, which this plan did not make",
+                it.id, detail.role_arn
+            )),
+        })
+    };
+    let new = NewAssociation {
+        subject: subject.clone(),
+        role_arn: role_arn.clone(),
+        tags: tags.clone(),
+        token: token.to_owned(),
+    };
+    let doubt = if way.status().may_be_ours() { Doubt::Before } else { Doubt::No };
+    let settle = way.context().plan.numbers.association_settle;
+    way.write(doubt, settle, look, async || way.world().create_association(&new).await).await?;
+    // Found with our mark before anything was sent: the journal that knew of it was lost.
+    way.start().await
+}
+
+/// Whether it is as we make them: this role, session tags on, no target role, no policy.
+fn is_plain(detail: &AssociationDetail, role_arn: &RoleArn) -> bool {
+    detail.role_arn == *role_arn
+        && detail.target_role_arn.is_none()
+        && !detail.disable_session_tags
+        && !detail.has_policy
+}
+
+/// Deletes the association with our mark.
+pub(super) async fn delete<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    subject: &Subject,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), Broken> {
+    let id = std::cell::RefCell::new(String::new());
+    let look = async || {
+        Ok(match found(way, subject).await? {
+            None => Look::After,
+            Some((it, detail)) if is_marked(&detail, tags) => {
+                *id.borrow_mut() = it.id;
+                Look::Before
+            }
+            Some((it, _)) => Look::Drift(format!(
+                "{subject} has association {}, which this plan did not make and will not delete",
+                it.id
+            )),
+        })
+    };
+    let send = async || {
+        let id = id.borrow().clone();
+        way.world().delete_association(&subject.cluster, &id).await
+    };
+    let settle = way.context().plan.numbers.association_settle;
+    // No association may only mean that ours is not seen yet.
+    way.write(Doubt::After, settle, look, send).await?;
+    way.start().await
+}
+
+/// The association with its role is seen.
+pub(super) async fn seen<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    subject: &Subject,
+    role_arn: &RoleArn,
+) -> Result<(), Broken> {
+    loop {
+        if found(way, subject).await?.is_some_and(|(_, detail)| is_plain(&detail, role_arn)) {
+            return Ok(());
+        }
+        way.patience.pause("the association to be seen", way.interval()).await?;
+    }
+}
+
+/// No association is seen.
+pub(super) async fn gone<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>, subject: &Subject) -> Result<(), Broken> {
+    while found(way, subject).await?.is_some() {
+        way.patience.pause("the association to be gone", way.interval()).await?;
+    }
+    Ok(())
+}
+
+/// Nobody uses the role through Pod Identity any more.
+pub(super) async fn role_unused<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    role_arn: &RoleArn,
+    subjects: &[Subject],
+    clusters: &[ClusterArn],
+) -> Result<(), Broken> {
+    loop {
+        let Some(user) = user_of(way, role_arn, subjects, clusters).await? else { return Ok(()) };
+        way.patience.pause(&format!("{user} to leave the role"), std::time::Duration::from_secs(5)).await?;
+    }
+}
+
+/// Somebody who still uses the role through Pod Identity.
+async fn user_of<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    role_arn: &RoleArn,
+    subjects: &[Subject],
+    clusters: &[ClusterArn],
+) -> Result<Option<String>, Broken> {
+    let world = way.world();
+    for subject in subjects {
+        let pods = way.patience.ask(async || world.pods_of(subject).await).await?;
+        // A pod that is on its way out may still fetch credentials.
+        if let Some(pod) = pods.iter().find(|it| matches!(it.mode, Mode::PodIdentity | Mode::Both)) {
+            return Ok(Some(format!("pod {}/{} of {subject}", pod.namespace, pod.name)));
+        }
+    }
+    for cluster in clusters {
+        let all = way.patience.ask(async || world.associations(cluster).await).await?;
+        let users: Vec<Option<String>> = stream::iter(all)
+            .map(async |it| {
+                let ask = async || match world.association(cluster, &it.id).await {
+                    Err(PortError::NotFound(_)) => Ok(None),
+                    answer => answer.map(Some),
+                };
+                let detail = way.patience.ask(ask).await?;
+                let uses = detail.is_some_and(|detail| detail.role_arn == *role_arn);
+                Ok::<_, Broken>(
+                    uses.then(|| format!("association {} of {}/{}", it.id, it.namespace, it.service_account)),
+                )
+            })
+            .buffered(DESCRIBES_AT_A_TIME)
+            .try_collect()
+            .await?;
+        if let Some(user) = users.into_iter().flatten().next() {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,114 @@
+//! What must hold before the next wave: the pods of this one are still well after a while.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Context, Halt, Progress};
+use crate::inventory::Pod;
+use crate::journal::UnitStatus;
+use crate::model::Subject;
+use crate::plan::{Purpose, SubjectWork, Target, Wave, Work};
+use crate::ports::{JournalStore, PortError, World};
+
+/// How often a bake is interrupted to see whether somebody asked to stop.
+const SLICE: Duration = Duration::from_secs(5);
+
+/// Watches a wave's pods for the bake time; gives what is wrong with them, if anything.
+pub(super) async fn pass<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    wave: &Wave,
+) -> Result<Option<String>, Halt> {
+    let moved = moved_units(context, wave);
+    if moved.is_empty() || context.plan.purpose != Purpose::Migrate {
+        return Ok(None);
+    }
+    let bake = Duration::from_secs(context.plan.numbers.bake);
+    context.emit(Progress::GateWaiting { wave: wave.name.clone(), seconds: bake.as_secs() });
+    let before = match restarts(context, &moved).await? {
+        Ok(it) => it,
+        Err(why) => return Ok(Some(why)),
+    };
+    let from = context.world.monotonic();
+    loop {
+        let left = bake.saturating_sub(context.world.monotonic().saturating_sub(from));
+        if left.is_zero() {
+            break;
+        }
+        context.may_write()?;
+        context.world.sleep(left.min(SLICE)).await;
+    }
+    for work in &moved {
+        let pods = match pods(context, &work.subject).await? {
+            Ok(it) => it,
+            Err(why) => return Ok(Some(why)),
+        };
+        if let Some(why) = unwell(work, &pods, &before) {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
+}
+
+fn moved_units<'p, W: World, J: JournalStore>(context: &Context<'p, W, J>, wave: &Wave) -> Vec<&'p SubjectWork> {
+    let plan = context.plan;
+    let units = wave.units.iter().filter_map(|id| plan.unit(id));
+    let done = units.filter(|unit| context.recorder.unit(&unit.id.0, unit.steps.len()) == UnitStatus::Done);
+    done.filter_map(|unit| match &unit.work {
+        Work::ServiceAccount(work) => Some(work),
+        Work::Role(_) => None,
+    })
+    .collect()
+}
+
+type Restarts = BTreeMap<String, u32>;
+
+/// Restarts of each pod, by UID. An answer that does not come is inconclusive, and that pauses.
+async fn restarts<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    moved: &[&SubjectWork],
+) -> Result<Result<Restarts, String>, Halt> {
+    let mut restarts = Restarts::new();
+    for work in moved {
+        match pods(context, &work.subject).await? {
+            Ok(pods) => restarts.extend(pods.into_iter().map(|it| (it.uid, it.restarts))),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    Ok(Ok(restarts))
+}
+
+async fn pods<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    subject: &Subject,
+) -> Result<Result<Vec<Pod>, String>, Halt> {
+    for _ in 0..5 {
+        match context.world.pods_of(subject).await {
+            Ok(pods) => return Ok(Ok(pods)),
+            Err(PortError::Credentials(why)) => return Err(Halt::Credentials(why)),
+            Err(error) if error.is_passing() => context.world.sleep(SLICE).await,
+            Err(error) => return Ok(Err(format!("the pods of {subject} could not be read: {error}"))),
+        }
+    }
+    Ok(Err(format!("the pods of {subject} could not be read")))
+}
+
+/// What is wrong with the pods of a unit's workloads.
+fn unwell(work: &SubjectWork, pods: &[Pod], before: &Restarts) -> Option<String> {
+    let ours = |pod: &&Pod| {
+        let owned = pod.workload.as_ref().is_some_and(|it| work.workloads.iter().any(|ours| ours.workload == *it));
+        owned && !pod.terminating && !pod.skips_webhook
+    };
+    pods.iter().filter(ours).find_map(|pod| {
+        let name = format!("pod {}/{}", pod.namespace, pod.name);
+        let restarts = before.get(&pod.uid).copied().unwrap_or(0);
+        if !Target::PodIdentity.is_reached(&pod.mode, &work.role_arn) {
+            Some(format!("{name} came up on {}", pod.mode))
+        } else if !pod.ready {
+            Some(format!("{name} is not Ready"))
+        } else if pod.restarts > restarts {
+            Some(format!("{name} restarted {} times", pod.restarts - restarts))
+        } else {
+            None
+        }
+    })
+}

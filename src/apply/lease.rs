@@ -1,0 +1,197 @@
+//! The lease in each cluster of the plan: who may write.
+//!
+//! It counts from its last renewal by two clocks, the monotonic one and the wall
+//! clock, and by the earlier of the two: a machine that slept finds its lease gone
+//! although one of its clocks stood still.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{ApplyError, Progress};
+use crate::model::ClusterArn;
+use crate::plan::Plan;
+use crate::ports::{Lease, LeaseVersion, PortError, World};
+
+/// The name of the lease object.
+pub const LEASE_NAME: &str = "irsa-migrate";
+
+/// How often a lease that may be dead is looked at.
+const WATCH: Duration = Duration::from_secs(2);
+
+struct Mine {
+    version: LeaseVersion,
+    /// On the monotonic clock, taken before the renewal was sent.
+    monotonic: Duration,
+    /// On the wall clock, likewise.
+    wall: Timestamp,
+}
+
+/// The leases of one run.
+pub(super) struct Leases<'a, W> {
+    world: &'a W,
+    plan: &'a Plan,
+    holder: String,
+    mine: RefCell<BTreeMap<ClusterArn, Mine>>,
+    lost: RefCell<Option<String>>,
+}
+
+impl<'a, W: World> Leases<'a, W> {
+    pub(super) fn new(world: &'a W, plan: &'a Plan, holder: String) -> Self {
+        Self { world, plan, holder, mine: RefCell::default(), lost: RefCell::default() }
+    }
+
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.plan.numbers.lease_duration)
+    }
+
+    fn namespace(&self) -> &str {
+        &self.plan.rules.lease_namespace
+    }
+
+    /// Takes the lease of each cluster of the plan, or none of them.
+    pub(super) async fn take(&self, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
+        for cluster in &self.plan.clusters {
+            if let Err(error) = self.take_one(&cluster.arn, emit).await {
+                self.release().await;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_one(&self, cluster: &ClusterArn, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
+        let found = self.world.lease(cluster, self.namespace(), LEASE_NAME).await?;
+        if let Some(lease) = &found
+            && !lease.holder.is_empty()
+        {
+            self.outlive(cluster, lease, emit).await?;
+        }
+        let version = found.map(|it| it.version);
+        match self.write(cluster, version.as_ref()).await {
+            Ok(()) => Ok(()),
+            Err(PortError::Conflict(_)) => Err(locked(cluster, "another process, which was faster")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until somebody's lease has shown no sign of life for its whole duration by our own
+    /// clock: their clock and ours may differ. One that is plainly alive is not waited for.
+    async fn outlive(
+        &self,
+        cluster: &ClusterArn,
+        lease: &Lease,
+        emit: &mut dyn FnMut(Progress),
+    ) -> Result<(), ApplyError> {
+        let seconds = u64::from(lease.duration_seconds);
+        let age = self.world.now().duration_since(lease.renewed_at).as_secs();
+        let of_this_run = run_in(&lease.holder) == run_in(&self.holder);
+        if !of_this_run && u64::try_from(age).unwrap_or(0) < seconds {
+            return Err(locked(cluster, &lease.holder));
+        }
+        let (cluster_name, holder) = (cluster.to_string(), lease.holder.clone());
+        emit(Progress::LeaseWaiting { cluster: cluster_name, holder, seconds });
+        let from = self.world.monotonic();
+        while self.world.monotonic().saturating_sub(from) < Duration::from_secs(seconds) {
+            self.world.sleep(WATCH).await;
+            match self.world.lease(cluster, self.namespace(), LEASE_NAME).await {
+                Ok(Some(now)) if now.version == lease.version => {}
+                Ok(None) => return Ok(()),
+                Ok(Some(now)) => return Err(locked(cluster, &now.holder)),
+                Err(error) if error.is_passing() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the lease and notes from when it counts.
+    async fn write(&self, cluster: &ClusterArn, found: Option<&LeaseVersion>) -> Result<(), PortError> {
+        // The clocks are read before the call: the lease counts from no later than now.
+        let (monotonic, wall) = (self.world.monotonic(), self.world.now());
+        let lease = Lease {
+            holder: self.holder.clone(),
+            duration_seconds: u32::try_from(self.plan.numbers.lease_duration).unwrap_or(u32::MAX),
+            renewed_at: wall,
+            version: LeaseVersion(String::new()),
+        };
+        let now = self.world.write_lease(cluster, self.namespace(), LEASE_NAME, &lease, found).await?;
+        self.mine.borrow_mut().insert(cluster.clone(), Mine { version: now.version, monotonic, wall });
+        Ok(())
+    }
+
+    /// Renews all leases, for ever; returns only when one is lost.
+    pub(super) async fn keep(&self) -> String {
+        loop {
+            self.world.sleep(Duration::from_secs(self.plan.numbers.lease_renewal.max(1))).await;
+            for cluster in &self.plan.clusters {
+                if let Err(why) = self.renew(&cluster.arn).await {
+                    *self.lost.borrow_mut() = Some(why.clone());
+                    return why;
+                }
+            }
+        }
+    }
+
+    async fn renew(&self, cluster: &ClusterArn) -> Result<(), String> {
+        let version = self.mine.borrow().get(cluster).map(|it| it.version.clone());
+        let Some(version) = version else { return Ok(()) };
+        match self.write(cluster, Some(&version)).await {
+            Ok(()) => Ok(()),
+            // Our own renewal whose answer was lost looks like somebody else's: tell by the holder.
+            Err(PortError::Conflict(_)) => match self.world.lease(cluster, self.namespace(), LEASE_NAME).await {
+                Ok(Some(now)) if now.holder == self.holder => {
+                    if let Some(mine) = self.mine.borrow_mut().get_mut(cluster) {
+                        mine.version = now.version;
+                    }
+                    Ok(())
+                }
+                Ok(_) => Err(format!("the lease in cluster {} was taken by another process", cluster.name())),
+                Err(_) => Ok(()),
+            },
+            Err(PortError::NotFound(_)) => Err(format!("the lease in cluster {} was deleted", cluster.name())),
+            // Any other error: it still counts for a while, and the next renewal may succeed.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether a call that is sent now would end while all leases still count.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let Some(why) = self.lost.borrow().as_ref() {
+            return Err(why.clone());
+        }
+        let call = Duration::from_secs(self.plan.numbers.call_timeout);
+        let counts = self.duration().saturating_sub(call);
+        let (monotonic, wall) = (self.world.monotonic(), self.world.now());
+        for (cluster, mine) in self.mine.borrow().iter() {
+            let by_monotonic = monotonic.saturating_sub(mine.monotonic);
+            let by_wall = wall.duration_since(mine.wall);
+            // A wall clock that went back tells nothing about how long it was: then the other decides.
+            let by_wall = Duration::try_from(by_wall).unwrap_or_default();
+            if by_monotonic.max(by_wall) >= counts {
+                return Err(format!("the lease in cluster {} was not renewed in time", cluster.name()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives all leases back. One that cannot be deleted runs out by itself.
+    pub(super) async fn release(&self) {
+        let mine = std::mem::take(&mut *self.mine.borrow_mut());
+        for (cluster, mine) in mine {
+            // Ignored on purpose: nothing depends on it, and the run has ended.
+            let _ = self.world.delete_lease(&cluster, self.namespace(), LEASE_NAME, &mine.version).await;
+        }
+    }
+}
+
+fn locked(cluster: &ClusterArn, holder: &str) -> ApplyError {
+    ApplyError::Locked(format!("cluster {} is being worked on by {holder}", cluster.name()))
+}
+
+/// The run in a holder's name, which is `RUN PROCESS`.
+fn run_in(holder: &str) -> &str {
+    holder.split(' ').next().unwrap_or_default()
+}

@@ -1,0 +1,372 @@
+//! One run of one plan, from wave to wave.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use super::lease::Leases;
+use super::record::Recorder;
+use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, unit};
+use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
+use crate::model::Digest;
+use crate::plan::check::check;
+use crate::plan::window::{Opening, opening};
+use crate::plan::{Plan, Purpose, Unit, Wave};
+use crate::ports::{JournalError, JournalStore, World};
+
+/// Why a run is no longer being carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Every unit has ended; the run is closed.
+    Ended,
+    /// The wave that the caller named is done; the run stays open.
+    Through(String),
+    /// No window is open that what is left would fit into; the next opens then.
+    Window(Option<Timestamp>),
+    /// A person asked.
+    Asked,
+    /// Units failed, and a person has to look before the next wave.
+    Failed,
+    /// A wave's pods are not well.
+    Gate(String),
+    /// The credentials ran out.
+    Credentials(String),
+    /// The lease or the run is another's.
+    Locked(String),
+    /// The journal cannot be written.
+    Journal(JournalError),
+}
+
+/// How a run ended, for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The run.
+    pub run: RunId,
+    /// Whether it is a rollback.
+    pub undo: bool,
+    /// Why it is no longer being carried out.
+    pub why: Why,
+    /// Whether a call was denied.
+    pub denied: bool,
+    /// Units by how far they are.
+    pub done: usize,
+    /// Nothing was sent for these.
+    pub refused: usize,
+    /// These were sent something and are not whole.
+    pub failed: usize,
+    /// These have not started.
+    pub pending: usize,
+    /// These were undone.
+    pub undone: usize,
+}
+
+/// Carries a plan out: opens its run, or goes on with it.
+///
+/// # Errors
+/// The plan does not hold, the world is not the plan's, somebody else writes to it, the journal
+/// cannot be used. Nothing was sent then. Everything later is in the [`Ending`].
+pub async fn apply<W: World, J: JournalStore>(
+    world: &W,
+    journal: &J,
+    bytes: &[u8],
+    options: &Options,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Progress),
+) -> Result<Ending, ApplyError> {
+    let plan = Plan::from_bytes(bytes).map_err(|error| ApplyError::Plan(error.to_string()))?;
+    let problems = check(&plan);
+    if let Some(first) = problems.first() {
+        return Err(ApplyError::Plan(first.to_string()));
+    }
+    if let Some(wave) = &options.through
+        && !plan.waves.iter().any(|it| it.name == *wave)
+    {
+        return Err(ApplyError::NoSuchWave(wave.clone()));
+    }
+    let digest = Digest::of(bytes);
+    let id = RunId::of(&digest);
+    if let Some(ending) = ended_already(journal, &plan, &id).await? {
+        return Ok(ending);
+    }
+    let actor = recognise(world, &plan).await?;
+    let leases = Leases::new(world, &plan, format!("{id} {}", options.holder));
+    leases.take(emit).await?;
+    // From here on the leases are given back whatever happens.
+    let ran = match open(journal, &plan, bytes, digest, actor, world.now()).await {
+        Ok((status, undone)) => {
+            let context = Context {
+                world,
+                plan: &plan,
+                recorder: Recorder::new(journal, id.clone(), status),
+                undone: undone.map(|(run, status)| Recorder::new(journal, run, status)),
+                leases,
+                stop,
+                emit: RefCell::new(emit),
+                next_start: Cell::new(Duration::ZERO),
+                denied: Cell::new(false),
+            };
+            let ending = carry_out(&context, &id, options).await;
+            context.leases.release().await;
+            ending
+        }
+        Err(error) => {
+            leases.release().await;
+            Err(error)
+        }
+    }?;
+    Ok(ran)
+}
+
+/// A run that is closed is not opened again: what was undone stays undone.
+async fn ended_already<J: JournalStore>(journal: &J, plan: &Plan, id: &RunId) -> Result<Option<Ending>, ApplyError> {
+    let runs = journal.runs().await?;
+    if let Some(undo) = runs.iter().find(|it| !it.closed && it.reverts.as_ref() == Some(id)) {
+        return Err(ApplyError::Ended(format!("run {id} is being undone by run {}, which is not finished", undo.id)));
+    }
+    let Some(run) = runs.iter().find(|it| it.id == *id) else { return Ok(None) };
+    let status = RunStatus::of(&journal.entries(id).await?)?;
+    if !status.is_closed() && !run.closed {
+        return Ok(None);
+    }
+    Ok(Some(ending(plan, id, Why::Ended, false, |unit| status.unit(&unit.id.0, unit.steps.len()))))
+}
+
+/// Whether the credentials and the clusters are those that the plan was made for.
+async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyError> {
+    let caller = world.caller().await?;
+    if caller.account != plan.account {
+        return Err(ApplyError::WrongWorld(format!(
+            "the plan is for account {}, and these credentials are of account {}",
+            plan.account, caller.account
+        )));
+    }
+    for cluster in &plan.clusters {
+        let facts = world.cluster(&cluster.arn).await?;
+        if facts.issuer.as_ref() != Some(&cluster.issuer) {
+            let now = facts.issuer.map_or_else(|| "none".to_owned(), |it| it.to_string());
+            return Err(ApplyError::WrongWorld(format!(
+                "cluster {} had issuer {} and now has {now}: it was deleted and made again",
+                cluster.arn, cluster.issuer
+            )));
+        }
+        let own = world.own_issuer(&cluster.arn).await?;
+        if own != cluster.issuer {
+            return Err(ApplyError::WrongWorld(format!(
+                "the API server reached for cluster {} has issuer {own}, and the cluster's is {}",
+                cluster.arn, cluster.issuer
+            )));
+        }
+    }
+    Ok(caller.arn)
+}
+
+/// Opens the run in the journal, or finds it there.
+async fn open<J: JournalStore>(
+    journal: &J,
+    plan: &Plan,
+    bytes: &[u8],
+    digest: Digest,
+    actor: String,
+    now: Timestamp,
+) -> Result<(RunStatus, Option<(RunId, RunStatus)>), ApplyError> {
+    let id = RunId::of(&digest);
+    let text = std::str::from_utf8(bytes).map_err(|error| ApplyError::Plan(error.to_string()))?;
+    let run = Run {
+        id: id.clone(),
+        plan_digest: digest,
+        plan: text.to_owned(),
+        reverts: match &plan.purpose {
+            Purpose::Migrate => None,
+            Purpose::Undo { run, .. } => Some(run.clone()),
+        },
+        clusters: plan.clusters.iter().map(|it| it.arn.clone()).collect(),
+        actor,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        opened_at: now,
+        closed: false,
+    };
+    journal.open_run(&run).await?;
+    let status = RunStatus::of(&journal.entries(&id).await?)?;
+    let undone = match run.reverts {
+        Some(other) => Some((other.clone(), RunStatus::of(&journal.entries(&other).await?)?)),
+        None => None,
+    };
+    Ok((status, undone))
+}
+
+async fn carry_out<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    id: &RunId,
+    options: &Options,
+) -> Result<Ending, ApplyError> {
+    let work = std::pin::pin!(waves(context, id, options));
+    let keep = std::pin::pin!(context.leases.keep());
+    let why = match select(work, keep).await {
+        Either::Left((why, _)) => why,
+        // The lease is lost. Work sees that before its next write; the call in flight finishes.
+        Either::Right((_, work)) => work.await,
+    };
+    let why = match why {
+        Ok(why) => why,
+        Err(Halt::Asked) => Why::Asked,
+        Err(Halt::Credentials(why)) => Why::Credentials(why),
+        Err(Halt::Locked(why)) => Why::Locked(why),
+        Err(Halt::Journal(error)) => Why::Journal(error),
+        Err(Halt::Illegal(error)) => return Err(error.into()),
+    };
+    // A pause is worth an entry where the journal still takes one.
+    if let Some(text) = paused(&why) {
+        let _ = context.record(Scope::Run, Event::Paused, Some(text.clone())).await;
+        context.emit(Progress::Paused { why: text });
+    }
+    let unit = |unit: &Unit| context.recorder.unit(&unit.id.0, unit.steps.len());
+    Ok(ending(context.plan, id, why, context.denied.get(), unit))
+}
+
+fn paused(why: &Why) -> Option<String> {
+    match why {
+        Why::Window(Some(at)) => Some(format!("no window is open that what is left fits into; the next opens at {at}")),
+        Why::Window(None) => Some("what is left fits into no window".to_owned()),
+        Why::Asked => Some("asked to stop".to_owned()),
+        Why::Failed => Some("a unit failed".to_owned()),
+        Why::Gate(what) => Some(format!("the gate did not pass: {what}")),
+        Why::Credentials(what) => Some(format!("the credentials ran out: {what}")),
+        Why::Through(wave) => Some(format!("done through wave {wave}")),
+        Why::Ended | Why::Locked(_) | Why::Journal(_) => None,
+    }
+}
+
+async fn waves<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    id: &RunId,
+    options: &Options,
+) -> Result<Why, Halt> {
+    let resumed = context.recorder.has_started();
+    context.record(Scope::Run, Event::Started, None).await?;
+    context.emit(Progress::RunStarted { run: id.clone(), resumed });
+    for wave in &context.plan.waves {
+        if !context.recorder.wave_passed(&wave.name)
+            && let Some(why) = one_wave(context, wave).await?
+        {
+            return Ok(why);
+        }
+        if options.through.as_ref() == Some(&wave.name) && !is_last(context.plan, wave) {
+            return Ok(Why::Through(wave.name.clone()));
+        }
+    }
+    finish(context).await?;
+    Ok(Why::Ended)
+}
+
+fn is_last(plan: &Plan, wave: &Wave) -> bool {
+    plan.waves.last().is_some_and(|it| it.name == wave.name)
+}
+
+/// One wave: its units side by side, then its gate. Gives why the run stops here, if it does.
+async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: &Wave) -> Result<Option<Why>, Halt> {
+    let status = |unit: &Unit| context.recorder.unit(&unit.id.0, unit.steps.len());
+    let units: Vec<&Unit> = wave.units.iter().filter_map(|id| context.plan.unit(id)).collect();
+    let todo: Vec<&Unit> = units.iter().copied().filter(|unit| !status(unit).is_ended()).collect();
+    context.record(Scope::Wave(wave.name.clone()), Event::Started, None).await?;
+    context.emit(Progress::WaveStarted { wave: wave.name.clone(), units: todo.len() });
+    let limit = usize::try_from(context.plan.numbers.units_at_a_time).unwrap_or(usize::MAX).max(1);
+    // Units that run already are carried on to a clean stop, so that all ends are collected first.
+    let asked = Cell::new(false);
+    let ends: Vec<Result<UnitEnd, Halt>> = stream::iter(todo)
+        .map(async |unit| {
+            if asked.get() || context.recorder.pause_asked().await? {
+                asked.set(true);
+                return Ok(UnitEnd::Stopped);
+            }
+            let end = unit::carry_out(context, unit).await?;
+            if end == UnitEnd::Done {
+                note_undone(context, unit).await?;
+            }
+            Ok(end)
+        })
+        .buffer_unordered(limit)
+        .collect()
+        .await;
+    let mut not_now = false;
+    for end in ends {
+        not_now |= end? == UnitEnd::NotNow;
+    }
+    if units.iter().any(|unit| status(unit).blocks_next_wave()) {
+        return Ok(Some(Why::Failed));
+    }
+    if asked.get() {
+        return Ok(Some(Why::Asked));
+    }
+    if not_now {
+        return Ok(Some(Why::Window(next_window(context))));
+    }
+    let trouble = gate::pass(context, wave).await?;
+    let event = if trouble.is_none() { Event::Succeeded } else { Event::Failed };
+    context.record(Scope::Wave(wave.name.clone()), event, trouble.clone()).await?;
+    context.emit(Progress::WaveEnded { wave: wave.name.clone(), passed: trouble.is_none(), detail: trouble.clone() });
+    Ok(trouble.map(Why::Gate))
+}
+
+/// When the next window opens that is not open yet: what is open now was too short.
+fn next_window<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Option<Timestamp> {
+    let mut at = context.world.now();
+    for _ in 0..2 {
+        match opening(&context.plan.windows, at) {
+            Ok(Opening::NotBefore(from)) => return Some(from),
+            Ok(Opening::Until(until)) => at = until,
+            Ok(Opening::Always) | Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Tells the run that is being undone that a unit of it is.
+async fn note_undone<W: World, J: JournalStore>(context: &Context<'_, W, J>, unit: &Unit) -> Result<(), Halt> {
+    let Some(undone) = &context.undone else { return Ok(()) };
+    if undone.unit(&unit.id.0, unit.steps.len()) == UnitStatus::Undone {
+        return Ok(());
+    }
+    let by = Some(format!("undone by run {}", context.recorder.run()));
+    undone.add(context.world.now(), Scope::Unit(unit.id.0.clone()), Event::Undone, by).await
+}
+
+/// Closes the run, and the one that it undid as a whole.
+async fn finish<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Result<(), Halt> {
+    let is_done = |unit: &&Unit| context.recorder.unit(&unit.id.0, unit.steps.len()) == UnitStatus::Done;
+    // Once more, for a process that died between the two journals' entries.
+    for unit in context.plan.units.iter().filter(is_done) {
+        note_undone(context, unit).await?;
+    }
+    let all_done = context.plan.units.iter().all(|unit| is_done(&unit));
+    let whole = matches!(&context.plan.purpose, Purpose::Undo { whole: true, .. });
+    if let Some(undone) = &context.undone
+        && whole
+        && all_done
+        && !undone.is_closed()
+    {
+        undone.add(context.world.now(), Scope::Run, Event::Closed, Some("undone".to_owned())).await?;
+        undone.close().await?;
+    }
+    context.record(Scope::Run, Event::Closed, None).await?;
+    context.recorder.close().await?;
+    context.emit(Progress::Closed);
+    Ok(())
+}
+
+fn ending(plan: &Plan, id: &RunId, why: Why, denied: bool, status: impl Fn(&Unit) -> UnitStatus) -> Ending {
+    let count = |wanted: &[UnitStatus]| plan.units.iter().filter(|unit| wanted.contains(&status(unit))).count();
+    Ending {
+        run: id.clone(),
+        undo: plan.purpose != Purpose::Migrate,
+        why,
+        denied,
+        done: count(&[UnitStatus::Done]),
+        refused: count(&[UnitStatus::Refused]),
+        failed: count(&[UnitStatus::Failed, UnitStatus::InDoubt, UnitStatus::Partial]),
+        pending: count(&[UnitStatus::Pending]),
+        undone: count(&[UnitStatus::Undone]),
+    }
+}

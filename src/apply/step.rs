@@ -1,0 +1,252 @@
+//! One step: look, act, and wait until it is seen.
+
+use std::time::Duration;
+
+use super::wait::Patience;
+use super::{Broken, Context, End, Halt, Progress, Trouble, association, effective, evict, restart, trust};
+use crate::journal::{Event, Scope, StepStatus};
+use crate::plan::{Condition, Request, Step, Unit};
+use crate::ports::{Answer, JournalStore, PortError, World};
+
+/// A step on its way.
+pub(super) struct Way<'a, 'c, W, J> {
+    pub(super) unit: &'a Unit,
+    pub(super) step: &'a Step,
+    pub(super) patience: Patience<'a, 'c, W, J>,
+    index: usize,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Look {
+    /// As before the step.
+    Before,
+    /// As after it.
+    After,
+    /// Neither.
+    Drift(String),
+}
+
+/// Which answer counts only if it stays the same throughout the settle time: one that a lag could
+/// have made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// None: nothing of ours can be under way.
+    No,
+    /// `Before`: a call of ours may have been sent, and may yet be seen.
+    Before,
+    /// `After`: something that we are about to undo may yet be seen.
+    After,
+}
+
+/// How often one write is sent again, after answers that left it open whether it took effect.
+const SENDS: u32 = 6;
+
+/// Carries one step out and journals its outcome.
+pub(super) async fn carry_out<W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    unit: &Unit,
+    index: usize,
+    step: &Step,
+) -> Result<bool, Halt> {
+    let way = Way { unit, step, patience: Patience::begin(context, &unit.id, step), index };
+    context.emit(Progress::StepStarted {
+        unit: unit.id.clone(),
+        step: step.name.clone(),
+        expected_seconds: step.expected_seconds,
+    });
+    let end = match way.drive().await {
+        Ok(end) => end,
+        Err(Broken::Run(halt)) => return Err(halt),
+        Err(Broken::Step(trouble)) if way.status().may_be_ours() => End::Failed(trouble),
+        Err(Broken::Step(trouble)) => End::Refused(trouble),
+    };
+    way.finish(end).await
+}
+
+impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
+    pub(super) fn context(&self) -> &Context<'c, W, J> {
+        self.patience.context
+    }
+
+    pub(super) fn world(&self) -> &W {
+        self.context().world
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Step { unit: self.unit.id.0.clone(), step: self.index }
+    }
+
+    pub(super) fn status(&self) -> StepStatus {
+        self.context().recorder.step(&self.unit.id.0, self.index)
+    }
+
+    /// Writes ahead that something may be sent from now on. Once is enough.
+    pub(super) async fn start(&self) -> Result<(), Broken> {
+        if self.status() != StepStatus::InDoubt {
+            self.context().record(self.scope(), Event::Started, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes ahead one of several calls of this step, by its key.
+    pub(super) async fn sending(&self, key: String) -> Result<(), Broken> {
+        self.context().record(self.scope(), Event::Sending, Some(key)).await?;
+        Ok(())
+    }
+
+    /// How often a look is taken while something settles or rolls.
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_secs(self.context().plan.numbers.probe_interval)
+    }
+
+    async fn drive(&self) -> Result<End, Broken> {
+        // Taken up again: from here on no trouble may be called a refusal, for something was sent.
+        if self.status().may_be_ours() {
+            self.start().await?;
+        }
+        match &self.step.write {
+            None => self.start().await?,
+            Some(Request::AddTrust { .. }) => {
+                if let Some(end) = trust::add(self).await? {
+                    return Ok(end);
+                }
+            }
+            Some(Request::RemoveTrust { .. }) => trust::remove(self).await?,
+            Some(Request::CreateAssociation { subject, role_arn, tags, token }) => {
+                association::create(self, subject, role_arn, tags, token).await?;
+            }
+            Some(Request::DeleteAssociation { subject, tags }) => association::delete(self, subject, tags).await?,
+            Some(Request::Restart { .. } | Request::Unrestart { .. }) => return restart::drive(self).await,
+            Some(Request::Evict { .. }) => return evict::drive(self).await,
+        }
+        self.until(&self.step.until).await
+    }
+
+    /// Waits until a condition is seen.
+    async fn until(&self, condition: &Condition) -> Result<End, Broken> {
+        let detail = match condition {
+            Condition::TrustSeen { .. } => trust::seen(self).await.map(|()| None),
+            Condition::TrustSettled { .. } => trust::settled(self).await.map(|()| None),
+            Condition::TrustRestored { .. } => trust::restored(self).await.map(|()| None),
+            Condition::RoleUnused { role_arn, subjects, clusters } => {
+                association::role_unused(self, role_arn, subjects, clusters).await.map(|()| None)
+            }
+            Condition::AssociationSeen { subject, role_arn } => {
+                association::seen(self, subject, role_arn).await.map(|()| None)
+            }
+            Condition::AssociationGone { subject } => association::gone(self, subject).await.map(|()| None),
+            Condition::IrsaWorks { subject, role_arn, issuer, audience } => {
+                trust::irsa_works(self, subject, role_arn, issuer, audience).await.map(|()| None)
+            }
+            Condition::Effective { subject, role_arn, to, template } => {
+                effective::wait(self, subject, role_arn, *to, template.as_ref()).await
+            }
+            Condition::WorkloadMoved { subject, workload, role_arn, to } => {
+                restart::wait_moved(self, subject, workload, role_arn, *to).await.map(|()| None)
+            }
+            Condition::SubjectMoved { subject, role_arn, to, workloads } => {
+                restart::wait_subject(self, subject, role_arn, *to, workloads).await.map(|()| None)
+            }
+        }?;
+        Ok(End::Succeeded(detail))
+    }
+
+    /// Checks once more what must hold when something is sent.
+    async fn check_when(&self) -> Result<(), Broken> {
+        match &self.step.when {
+            Some(condition) => self.until(condition).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks, and sends until a look finds `After` or the call was answered. `false` if it was
+    /// `After` at the first look.
+    pub(super) async fn write(
+        &self,
+        first_doubt: Doubt,
+        settle: u64,
+        look: impl AsyncFn() -> Result<Look, Broken>,
+        send: impl AsyncFn() -> Answer<()>,
+    ) -> Result<bool, Broken> {
+        let mut doubt = first_doubt;
+        for round in 0..SENDS {
+            match self.settled_look(doubt, settle, &look).await? {
+                Look::After => return Ok(round > 0),
+                Look::Drift(why) => return Err(Trouble::new(why).into()),
+                Look::Before => {}
+            }
+            self.check_when().await?;
+            self.context().may_write()?;
+            self.start().await?;
+            match send().await {
+                Ok(()) => return Ok(true),
+                // Another was faster, or an earlier answer of ours was lost: look again.
+                Err(PortError::Conflict(_) | PortError::NotFound(_)) => {
+                    doubt = Doubt::Before;
+                    self.patience.pause("the world to be looked at again", self.interval()).await?;
+                }
+                Err(error) => {
+                    if error.may_have_happened() {
+                        doubt = Doubt::Before;
+                    }
+                    self.patience.endure(error).await?;
+                }
+            }
+        }
+        Err(Trouble::new(format!("{SENDS} tries, and no look found it done")).into())
+    }
+
+    /// One look; where its answer is in doubt, looks until it has stayed the same for so long.
+    async fn settled_look(
+        &self,
+        doubt: Doubt,
+        settle: u64,
+        look: &impl AsyncFn() -> Result<Look, Broken>,
+    ) -> Result<Look, Broken> {
+        let mut first = look().await?;
+        let mut since = self.world().monotonic();
+        loop {
+            let doubtful = match (&first, doubt) {
+                (Look::Before, Doubt::Before) | (Look::After, Doubt::After) | (Look::Drift(_), Doubt::Before) => true,
+                (Look::Before | Look::After | Look::Drift(_), _) => false,
+            };
+            let stood = self.world().monotonic().saturating_sub(since).as_secs();
+            if !doubtful || stood >= settle {
+                return Ok(first);
+            }
+            self.patience
+                .pause("one unchanged answer", Duration::from_secs(2).min(Duration::from_secs(settle)))
+                .await?;
+            let next = look().await?;
+            if next != first {
+                first = next;
+                since = self.world().monotonic();
+            }
+        }
+    }
+
+    async fn finish(&self, end: End) -> Result<bool, Halt> {
+        let (event, detail, done) = match end {
+            End::Succeeded(detail) => (Event::Succeeded, detail, true),
+            End::Unneeded(why) => (Event::Unneeded, Some(why), true),
+            End::Refused(trouble) => (Event::Refused, Some(self.note(trouble)), false),
+            End::Failed(trouble) => (Event::Failed, Some(self.note(trouble)), false),
+        };
+        self.context().record(self.scope(), event, detail.clone()).await?;
+        self.context().emit(Progress::StepEnded {
+            unit: self.unit.id.clone(),
+            step: self.step.name.clone(),
+            outcome: event,
+            detail,
+        });
+        Ok(done)
+    }
+
+    fn note(&self, trouble: Trouble) -> String {
+        if trouble.denied {
+            self.context().denied.set(true);
+        }
+        trouble.why
+    }
+}

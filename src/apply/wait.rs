@@ -1,0 +1,84 @@
+//! Waiting for what cannot be hurried: look, tell, sleep, and look again.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use super::{Broken, Context, Halt, Progress, Trouble};
+use crate::plan::{Step, UnitId};
+use crate::ports::{Answer, JournalStore, PortError, World};
+
+/// One step's time: how long it has taken, and how long it may.
+pub(super) struct Patience<'a, 'c, W, J> {
+    pub(super) context: &'a Context<'c, W, J>,
+    unit: &'a UnitId,
+    step: &'a Step,
+    began: Duration,
+    /// The last error that may pass, to be told when time is up.
+    last_error: RefCell<Option<String>>,
+    /// How many of those there were in a row.
+    rounds: Cell<u32>,
+}
+
+impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
+    pub(super) fn begin(context: &'a Context<'c, W, J>, unit: &'a UnitId, step: &'a Step) -> Self {
+        let began = context.world.monotonic();
+        Self { context, unit, step, began, last_error: RefCell::new(None), rounds: Cell::new(0) }
+    }
+
+    /// How long it has taken.
+    pub(super) fn spent(&self) -> Duration {
+        self.context.world.monotonic().saturating_sub(self.began)
+    }
+
+    /// Sleeps until the next look, unless time is up. `on` says what is being waited for.
+    pub(super) async fn pause(&self, on: &str, interval: Duration) -> Result<(), Broken> {
+        if self.context.stop.is_asked() {
+            return Err(Halt::Asked.into());
+        }
+        self.context.leases.check().map_err(Halt::Locked)?;
+        let spent = self.spent();
+        if spent.as_secs() >= self.step.timeout_seconds {
+            let error = self.last_error.borrow().clone();
+            let because = error.map(|it| format!("; the last error was: {it}")).unwrap_or_default();
+            let seconds = spent.as_secs();
+            return Err(Trouble::new(format!("no success in {seconds} s while waiting for {on}{because}")).into());
+        }
+        self.context.emit(Progress::Waiting {
+            unit: self.unit.clone(),
+            step: self.step.name.clone(),
+            on: on.to_owned(),
+            seconds: spent.as_secs(),
+            at_most_seconds: self.step.timeout_seconds,
+        });
+        self.context.world.sleep(interval).await;
+        Ok(())
+    }
+
+    /// Sleeps over an error that may pass, twice as long each time up to half a minute, so that a
+    /// throttled API recovers; ends the step on any other, and the run where credentials ran out.
+    pub(super) async fn endure(&self, error: PortError) -> Result<(), Broken> {
+        if let PortError::Credentials(why) = error {
+            return Err(Halt::Credentials(why).into());
+        }
+        if !error.is_passing() {
+            return Err(Trouble::from(error).into());
+        }
+        *self.last_error.borrow_mut() = Some(error.to_string());
+        let seconds = (1_u64 << self.rounds.get().min(5)).min(30);
+        self.rounds.set(self.rounds.get() + 1);
+        self.pause("an answer", Duration::from_secs(seconds)).await
+    }
+
+    /// Asks until there is an answer.
+    pub(super) async fn ask<T>(&self, call: impl AsyncFn() -> Answer<T>) -> Result<T, Broken> {
+        loop {
+            match call().await {
+                Ok(answer) => {
+                    self.rounds.set(0);
+                    return Ok(answer);
+                }
+                Err(error) => self.endure(error).await?,
+            }
+        }
+    }
+}

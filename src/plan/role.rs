@@ -1,0 +1,119 @@
+//! Role units: what is added to a trust policy, and the proof that it changes nothing.
+
+use super::settings::Settings;
+use super::step::{Condition, Request, RoleWork, Step, Unit, UnitId, Work};
+use super::times;
+use crate::findings::{Code, Finding, Target, scope_of, too_large};
+use crate::inventory::{Inventory, Role};
+use crate::model::{ClusterArn, RoleArn, Subject};
+use crate::trust::{self, Document, Mode, Relation, Translation, Verdict};
+
+/// A role that can be prepared.
+pub(super) struct Prepared {
+    pub(super) work: RoleWork,
+    pub(super) notices: Vec<Finding>,
+}
+
+/// Prepares a role for these ServiceAccounts, or says why it is held.
+pub(super) fn prepare(
+    inventory: &Inventory,
+    settings: &Settings,
+    arn: &RoleArn,
+    subjects: &[Subject],
+) -> Result<Prepared, Vec<Finding>> {
+    let about = || Target::Role(arn.clone());
+    let unread = |what: &str| vec![Finding::new(Code::Unread, about(), what)];
+    let Some(role) = role_of(inventory, arn) else { return Err(unread("the role is not in the inventory")) };
+    let Some(account) = inventory.accounts.get(&arn.account()) else { return Err(unread("its account was not read")) };
+    let quota = account.trust_quota.as_result().map_err(|why| unread(&format!("the trust policy's quota: {why}")))?;
+    let Some(scope) = scope_of(inventory, &arn.account()) else { return Err(unread("the OIDC providers")) };
+    let untranslated = |why: String| vec![Finding::new(Code::TrustUntranslated, about(), why)];
+    let document = Document::parse(&role.trust).map_err(|error| untranslated(error.to_string()))?;
+    let mode = settings.trust.roles.get(arn).copied().unwrap_or(settings.trust.mode);
+    let translation = trust::translate(&document, &scope, mode, subjects);
+    match translation.verdict {
+        Verdict::Translated | Verdict::Already => {}
+        Verdict::Nothing | Verdict::Held | Verdict::Invalid => return Err(untranslated(reasons(&translation))),
+    }
+    let Some(proof) = translation.proof.clone() else {
+        return Err(untranslated("the proof is over its budget".into()));
+    };
+    // Only a mode that was asked for by role may grant more, and it is shown as new access.
+    let allowed = match proof.relation {
+        Relation::Equal => true,
+        Relation::Narrower => mode != Mode::Equivalent || translation.verdict == Verdict::Already,
+        Relation::Wider => mode == Mode::Open || translation.verdict == Verdict::Already,
+        Relation::Incomparable => false,
+    };
+    if !allowed {
+        return Err(untranslated(format!("the translation would be {:?}", proof.relation)));
+    }
+    if let Some(subject) = subjects.iter().find(|it| !translation.after.allows(it)) {
+        return Err(untranslated(format!("the translation does not grant {subject}")));
+    }
+    if let Some(finding) = too_large(arn, translation.characters, *quota) {
+        return Err(vec![finding]);
+    }
+    let work = RoleWork {
+        role_arn: arn.clone(),
+        role_id: role.role_id.clone(),
+        before: role.trust.clone(),
+        after: translation.document.text().to_owned(),
+        added: translation.added,
+        grants_before: translation.before,
+        grants_after: translation.after,
+        proof,
+        characters: u32::try_from(translation.characters).unwrap_or(u32::MAX),
+        quota: *quota,
+    };
+    Ok(Prepared { work, notices: Vec::new() })
+}
+
+fn role_of<'a>(inventory: &'a Inventory, arn: &RoleArn) -> Option<&'a Role> {
+    inventory.accounts.get(&arn.account())?.roles.get()?.iter().find(|it| it.arn == *arn)
+}
+
+fn reasons(translation: &Translation) -> String {
+    let all: Vec<&str> = translation.reasons.iter().map(|it| it.message.as_str()).collect();
+    if all.is_empty() { "IRSA grants nobody anything".to_owned() } else { all.join("; ") }
+}
+
+/// The unit of a prepared role.
+pub(super) fn unit(settings: &Settings, prepared: Prepared, subjects: Vec<Subject>, clusters: Vec<ClusterArn>) -> Unit {
+    let Prepared { work, notices } = prepared;
+    let role_arn = work.role_arn.clone();
+    let numbers = &settings.numbers;
+    let adds = !work.added.is_empty();
+    let settle = times::trust(numbers);
+    let steps = vec![Step {
+        name: "prepare".to_owned(),
+        when: None,
+        write: adds.then(|| Request::AddTrust { role_arn: role_arn.clone() }),
+        until: Condition::TrustSettled { role_arn: role_arn.clone() },
+        expected_seconds: if adds { settle.expected } else { times::look(numbers).expected },
+        timeout_seconds: settle.timeout,
+    }];
+    let mut undo = Vec::new();
+    if adds {
+        let unused = times::unused(numbers);
+        undo.push(Step {
+            name: "restore trust".to_owned(),
+            when: Some(Condition::RoleUnused { role_arn: role_arn.clone(), subjects, clusters }),
+            write: Some(Request::RemoveTrust { role_arn: role_arn.clone() }),
+            until: Condition::TrustRestored { role_arn: role_arn.clone() },
+            expected_seconds: unused.expected,
+            timeout_seconds: unused.timeout + settle.timeout,
+        });
+    }
+    let (expected_seconds, worst_seconds) = times::sums(&steps);
+    Unit {
+        id: UnitId::of_role(&role_arn),
+        work: Work::Role(work),
+        needs: Vec::new(),
+        steps,
+        undo,
+        expected_seconds,
+        worst_seconds,
+        notices,
+    }
+}

@@ -1,0 +1,108 @@
+//! How long steps take: what is expected, and when they have failed.
+
+use super::pinned::{Move, PinnedWorkload};
+use super::settings::{ApplyRules, Effective, Numbers};
+use super::step::Step;
+
+/// A time that is expected, and the one after which the step has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) expected: u64,
+    pub(super) timeout: u64,
+}
+
+/// A call and the look after it.
+const CALL: u64 = 2;
+
+/// How long a pod usually takes until it is Ready, where nothing better is known.
+const POD_READY: u64 = 20;
+
+/// Our statement has to be seen throughout the settle time; it may take as long again to be seen
+/// at all, and older answers start the time anew.
+pub(super) fn trust(numbers: &Numbers) -> Times {
+    Times { expected: CALL + numbers.trust_settle, timeout: CALL + numbers.trust_settle * 10 + numbers.call_timeout }
+}
+
+/// The association has to be seen by one read.
+pub(super) fn association(numbers: &Numbers) -> Times {
+    Times { expected: CALL, timeout: numbers.association_settle * 2 + numbers.call_timeout }
+}
+
+/// A look at facts that nobody is changing.
+pub(super) fn look(numbers: &Numbers) -> Times {
+    Times { expected: CALL, timeout: numbers.association_settle + numbers.call_timeout }
+}
+
+/// The role must be out of use in every cluster; its pods are on their way out.
+pub(super) fn unused(numbers: &Numbers) -> Times {
+    Times { expected: CALL * 2, timeout: numbers.effective_timeout }
+}
+
+/// Enough probes in a row, after the time that an association usually takes.
+pub(super) fn effective(numbers: &Numbers, rules: &ApplyRules, probes: u32) -> Times {
+    let usual = numbers.association_settle.min(15);
+    match rules.effective {
+        Effective::Probe => {
+            Times { expected: usual + u64::from(probes) * numbers.probe_interval, timeout: numbers.effective_timeout }
+        }
+        Effective::Observe => {
+            Times { expected: numbers.association_settle, timeout: numbers.association_settle + numbers.call_timeout }
+        }
+    }
+}
+
+/// All pods of a workload, some at a time.
+pub(super) fn restart(numbers: &Numbers, workload: &PinnedWorkload, at_a_time: u32, deadline: Option<u32>) -> Times {
+    let replicas = u64::from(workload.replicas);
+    let rounds = replicas.div_ceil(u64::from(at_a_time.max(1))).max(1);
+    match workload.moves {
+        Move::Roll => {
+            // Kubernetes' own deadline counts from the last progress, so that it is one for each round.
+            let deadline = deadline.map_or(numbers.rollout_timeout, u64::from).max(numbers.rollout_timeout);
+            Times { expected: CALL + rounds * POD_READY, timeout: deadline.max(rounds * POD_READY * 3) }
+        }
+        Move::Evict => {
+            Times { expected: CALL + replicas * POD_READY, timeout: numbers.eviction_timeout * replicas.max(1) }
+        }
+        Move::ByOwner => Times { expected: numbers.rollout_timeout, timeout: numbers.rollout_timeout * 4 },
+    }
+}
+
+/// The sums over a unit's steps.
+pub(super) fn sums(steps: &[Step]) -> (u64, u64) {
+    (steps.iter().map(|it| it.expected_seconds).sum(), steps.iter().map(|it| it.timeout_seconds).sum())
+}
+
+/// How many probes in a row have to answer the same.
+///
+/// Of k API servers each probe reaches one; after N probes the chance that some server was never
+/// asked is at most k(1-1/k)^N, and N is the least for which that is below one in a thousand.
+/// With an unknown k it is that of three, the most that has been seen behind EKS.
+#[must_use]
+pub fn probes_in_a_row(api_servers: Option<u32>) -> u32 {
+    let k = f64::from(api_servers.unwrap_or(3).clamp(1, 32));
+    if k < 2.0 {
+        // One server always answers; two probes in a row tell a webhook replica that lags behind.
+        return 2;
+    }
+    let (mut missed, mut probes) = (k, 0);
+    while missed >= 0.001 {
+        missed *= 1.0 - 1.0 / k;
+        probes += 1;
+    }
+    probes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_for_each_number_of_api_servers() {
+        assert_eq!(probes_in_a_row(Some(1)), 2);
+        assert_eq!(probes_in_a_row(Some(2)), 11);
+        assert_eq!(probes_in_a_row(Some(3)), 20);
+        assert_eq!(probes_in_a_row(None), 20);
+        assert!(probes_in_a_row(Some(5)) > 30);
+    }
+}
