@@ -35,7 +35,7 @@ CREATE TABLE entry (
 -- A run that has ended: nothing more will be done in it.
 CREATE VIEW closed_run AS SELECT DISTINCT run_id FROM entry WHERE scope = 'run' AND event = 'closed';
 
--- The clusters of a run: while it is open, no other run may have them.
+-- The clusters of a run: while it is open, no other run may have them, but the one that reverts it.
 CREATE TABLE run_cluster (
     run_id  TEXT NOT NULL REFERENCES run (run_id),
     cluster TEXT NOT NULL,
@@ -48,6 +48,7 @@ WHEN EXISTS (
     SELECT 1 FROM run_cluster other
     WHERE other.cluster = NEW.cluster AND other.run_id <> NEW.run_id
       AND other.run_id NOT IN (SELECT run_id FROM closed_run)
+      AND other.run_id IS NOT (SELECT reverts FROM run WHERE run_id = NEW.run_id)
 )
 BEGIN SELECT RAISE (ABORT, 'another run is open over this cluster'); END;
 

@@ -87,9 +87,4 @@ impl<'a, J: JournalStore> Recorder<'a, J> {
     pub(super) fn has_started(&self) -> bool {
         self.status.borrow().last_seq() > 0
     }
-
-    pub(super) async fn close(&self) -> Result<(), Halt> {
-        self.journal.close_run(&self.run).await?;
-        Ok(())
-    }
 }

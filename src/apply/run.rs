@@ -348,10 +348,8 @@ async fn finish<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Resul
         && !undone.is_closed()
     {
         undone.add(context.world.now(), Scope::Run, Event::Closed, Some("undone".to_owned())).await?;
-        undone.close().await?;
     }
     context.record(Scope::Run, Event::Closed, None).await?;
-    context.recorder.close().await?;
     context.emit(Progress::Closed);
     Ok(())
 }

@@ -206,9 +206,11 @@ impl JournalStore for SqliteJournal {
         }
         for cluster in &run.clusters {
             let open: Option<String> = sqlx::query_scalar(
-                "SELECT run_id FROM run_cluster WHERE cluster = ? AND run_id NOT IN (SELECT run_id FROM closed_run)",
+                "SELECT run_id FROM run_cluster WHERE cluster = ? AND run_id IS NOT ? \
+                 AND run_id NOT IN (SELECT run_id FROM closed_run)",
             )
             .bind(cluster.as_str())
+            .bind(run.reverts.as_ref().map(RunId::as_str))
             .fetch_optional(&mut *tx)
             .await
             .map_err(said)?;
@@ -310,16 +312,6 @@ impl JournalStore for SqliteJournal {
             ))),
             Err(it) if code(&it) == Some(FOREIGN_KEY) => Err(JournalError::NoSuchRun(run.to_string())),
             Err(it) => Err(self.said(it)),
-        }
-    }
-
-    /// The entry itself is what closes a run and frees its clusters, so that the two cannot
-    /// disagree after a crash; this makes sure that it is there.
-    async fn close_run(&self, run: &RunId) -> Result<(), JournalError> {
-        if self.run(run).await?.closed {
-            Ok(())
-        } else {
-            Err(self.broken(format!("run {run} has no entry that says it is closed")))
         }
     }
 }

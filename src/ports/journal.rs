@@ -30,9 +30,11 @@ pub enum JournalError {
 /// The journal: runs, each with its plan inside, and their entries. Append-only.
 pub trait JournalStore {
     /// Opens a run. The same run again changes nothing: there is one run for each plan digest, ever.
+    /// A run is open until an entry of it says `closed`.
     ///
     /// # Errors
-    /// `Open` if a run of another plan is open over one of the run's clusters.
+    /// `Open` if a run of another plan is open over one of the run's clusters, unless it is the one
+    /// that this run reverts.
     async fn open_run(&self, run: &Run) -> Result<(), JournalError>;
 
     /// All runs, oldest first.
@@ -47,7 +49,4 @@ pub trait JournalStore {
     /// Adds one entry, and returns once it is durable. `seq` is the entry's place; that it is taken
     /// already means that somebody else carries out this run (`Locked`).
     async fn append(&self, run: &RunId, seq: u64, entry: &NewEntry) -> Result<(), JournalError>;
-
-    /// Frees the run's clusters for other plans: its last entry says `closed`.
-    async fn close_run(&self, run: &RunId) -> Result<(), JournalError>;
 }

@@ -141,9 +141,8 @@ async fn one_open_run_of_a_cluster() {
     assert_eq!(journal.runs().await.unwrap(), std::slice::from_ref(&first), "nothing of the refused run stays");
 
     // Only an entry closes a run.
-    assert!(matches!(journal.close_run(&first.id).await, Err(JournalError::Broken(_))));
+    assert!(!journal.run(&first.id).await.unwrap().closed);
     journal.append(&first.id, 1, &entry(Scope::Run, Event::Closed)).await.unwrap();
-    journal.close_run(&first.id).await.unwrap();
     assert!(journal.run(&first.id).await.unwrap().closed);
     journal.open_run(&second).await.unwrap();
     assert!(!journal.run(&second.id).await.unwrap().closed);
@@ -174,6 +173,21 @@ async fn a_rollback_names_a_run_that_is_there() {
     journal.open_run(&first).await.unwrap();
     journal.open_run(&undo).await.unwrap();
     assert_eq!(journal.run(&undo.id).await.unwrap(), undo);
+}
+
+#[tokio::test]
+async fn a_rollback_goes_beside_the_open_run_that_it_reverts_and_beside_no_other() {
+    let (_home, path) = home();
+    let journal = SqliteJournal::open(&path).await.unwrap();
+    let first = run("first", &["shop"]);
+    let undo = |word: &str| Run { reverts: Some(first.id.clone()), ..run(word, &["shop"]) };
+    journal.open_run(&first).await.unwrap();
+    let own = undo("undo");
+    journal.open_run(&own).await.unwrap();
+    let open = JournalError::Open { run: own.id.clone(), cluster: cluster("shop").to_string() };
+    assert_eq!(journal.open_run(&undo("undo again")).await, Err(open));
+    journal.append(&own.id, 1, &entry(Scope::Run, Event::Closed)).await.unwrap();
+    journal.open_run(&undo("undo again")).await.unwrap();
 }
 
 #[tokio::test]
@@ -210,7 +224,6 @@ async fn no_such_run() {
     let absent = JournalError::NoSuchRun(id.to_string());
     assert_eq!(journal.run(&id).await, Err(absent.clone()));
     assert_eq!(journal.entries(&id).await, Err(absent.clone()));
-    assert_eq!(journal.close_run(&id).await, Err(absent.clone()));
     assert_eq!(journal.append(&id, 1, &started()).await, Err(absent), "foreign keys are on");
 }
 
