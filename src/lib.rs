@@ -24,6 +24,7 @@ pub mod ports;
 
 // Shell: async, over ports only.
 pub mod apply;
+pub mod scan;
 
 // Worlds.
 pub mod live;

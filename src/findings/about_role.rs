@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::checks::{Checks, Place, names, need, quote, unread};
+use super::policy_text::{each_text, mentions};
 use super::{Code, Explanation, Finding, Severity, Target};
 use crate::inventory::{Account, Inventory, Role, RoleDetail, Seen, ServiceAccount};
 use crate::model::{Issuer, RoleArn};
@@ -295,33 +294,4 @@ fn strangers(inventory: &Inventory, role: &Role) -> BTreeSet<String> {
 /// For a notice only: a host that is not known here is still matched with its cluster exactly.
 fn looks_like_eks(issuer: &str) -> bool {
     (issuer.starts_with("oidc.eks.") || issuer.starts_with("oidc-eks.")) && issuer.contains("/id/")
-}
-
-/// Whether any text in a policy has this in it, whatever its case.
-pub(super) fn mentions(policy: &str, needle: &str) -> bool {
-    let needle = needle.to_ascii_lowercase();
-    let mut found = false;
-    each_text(policy, &mut |text| found |= text.to_ascii_lowercase().contains(&needle));
-    found
-}
-
-/// Every key and every string in a policy, decoded; the text itself where it is no JSON.
-fn each_text(policy: &str, see: &mut dyn FnMut(&str)) {
-    fn walk(value: &Value, see: &mut dyn FnMut(&str)) {
-        match value {
-            Value::String(text) => see(text),
-            Value::Array(items) => items.iter().for_each(|it| walk(it, see)),
-            Value::Object(fields) => {
-                for (key, value) in fields {
-                    see(key);
-                    walk(value, see);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    match serde_json::from_str::<Value>(policy) {
-        Ok(value) => walk(&value, see),
-        Err(_) => see(policy),
-    }
 }

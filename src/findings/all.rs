@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::about_role::mentions;
 use super::checks::{Checks, Place, unread};
+use super::policy_text::mentions;
 use super::{
     Code, Finding, Target, about_addon, about_annotation, about_association, about_cluster, about_node, about_role,
     about_trust, about_workload,

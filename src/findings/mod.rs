@@ -18,6 +18,7 @@ mod about_workload;
 mod all;
 mod checks;
 mod code;
+mod policy_text;
 
 use std::fmt;
 
@@ -31,6 +32,7 @@ pub use about_workload::is_evicted;
 pub use all::{candidates, of_inventory, of_role, of_subject};
 pub use checks::Checks;
 pub use code::{Code, UnknownCode};
+pub use policy_text::concerns;
 
 use crate::model::{AccountId, ClusterArn, RoleArn, Subject};
 
