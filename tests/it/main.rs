@@ -1,4 +1,5 @@
 //! The tests that need no server, in one binary.
 
 #[cfg(test)]
+mod architecture;
 mod journal;
