@@ -32,10 +32,12 @@ pub use lease::LEASE_NAME;
 pub use progress::{Progress, UnitEnd};
 pub use run::{Ending, Why, apply};
 
+use crate::inventory::Inventory;
 use crate::journal::{Event, IllegalEntry, Scope};
 use crate::plan::Plan;
 use crate::ports::{JournalError, JournalStore, PortError, World};
 
+use crate::scan::ScanError;
 use lease::Leases;
 use record::Recorder;
 
@@ -89,6 +91,9 @@ pub enum ApplyError {
     /// The world gave no answer.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The world could not be read for the findings.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     /// There is no wave of that name.
     #[error("the plan has no wave {0:?}")]
     NoSuchWave(String),
@@ -182,6 +187,8 @@ struct Context<'a, W, J> {
     /// The run that is being undone, which is told of each unit.
     undone: Option<Recorder<'a, J>>,
     leases: Leases<'a, W>,
+    /// What the findings of all units share, read once; none where no finding is computed.
+    shared: Option<Inventory>,
     stop: &'a Stop,
     emit: RefCell<&'a mut dyn FnMut(Progress)>,
     /// When the next pods may be started, on the monotonic clock.

@@ -1,9 +1,14 @@
 //! What is looked at before a unit's first write: the pinned facts, and its findings once more.
 
+use jiff::Timestamp;
+
 use super::{Broken, Context, Halt, Trouble};
-use crate::inventory::{Seen, Workload, WorkloadKind};
-use crate::plan::{Move, SubjectWork, Unit, Work};
+use crate::findings::{self, Finding};
+use crate::inventory::{Workload, WorkloadKind};
+use crate::plan::settings::Waiver;
+use crate::plan::{Plan, SubjectWork, Unit, Work};
 use crate::ports::{Answer, JournalStore, PortError, World};
+use crate::scan;
 
 /// Why the unit must not start; `None` if it may.
 pub(super) async fn refusal<W: World, J: JournalStore>(
@@ -14,7 +19,7 @@ pub(super) async fn refusal<W: World, J: JournalStore>(
         // A role's only pinned facts are its id and its document, and its step looks at both.
         Work::Role(_) => Ok(None),
         Work::ServiceAccount(work) => match moved(context, work).await {
-            Ok(moved) if moved.is_empty() => findings(context, work).await,
+            Ok(moved) if moved.is_empty() => Ok(findings(context, unit, work).await),
             Ok(moved) => Ok(Some(Trouble::new(format!("moved since the plan was made: {}", moved.join("; "))))),
             Err(Broken::Step(trouble)) => Ok(Some(trouble)),
             Err(Broken::Run(halt)) => Err(halt),
@@ -89,12 +94,30 @@ async fn workloads<W: World, J: JournalStore>(
     Ok(found)
 }
 
-/// The findings of the ServiceAccount, computed again: a blocker that is there now was not there
-/// when the plan was made, or the ServiceAccount would have been held.
+/// The findings of the ServiceAccount, computed again: a blocker that the plan does not know was not
+/// there when it was made, or the ServiceAccount would have been held.
 async fn findings<W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
+    unit: &Unit,
     work: &SubjectWork,
-) -> Result<Option<Trouble>, Halt> {
-    let _ = (context, work, Move::Roll, Seen::Seen(()));
-    Ok(None)
+) -> Option<Trouble> {
+    let now = context.world.now();
+    if let Some(waiver) = expired(context.plan, unit, now) {
+        let (code, until) = (waiver.code, waiver.expires);
+        return Some(Trouble::new(format!("the waiver of {code} ran out at {until}")));
+    }
+    let inventory = scan::subject(context.world, context.shared.as_ref()?, &work.subject).await;
+    let is_known = |new: &Finding| unit.notices.iter().any(|it| it.code == new.code && it.subject == new.subject);
+    let new = findings::of_subject(&inventory, &work.subject);
+    let new: Vec<String> = new
+        .into_iter()
+        .filter(|it| it.blocks() && !is_known(it))
+        .map(|it| format!("{}: {}", it.code, it.evidence))
+        .collect();
+    (!new.is_empty()).then(|| Trouble::new(format!("found since the plan was made: {}", new.join("; "))))
+}
+
+/// A waiver that the unit was planned on and that no longer counts.
+fn expired<'p>(plan: &'p Plan, unit: &Unit, now: Timestamp) -> Option<&'p Waiver> {
+    plan.waived.iter().find(|it| it.expires <= now && unit.notices.iter().any(|finding| it.answers(finding)))
 }

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use super::lease::Leases;
 use super::record::Recorder;
 use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, unit};
+use crate::inventory::Inventory;
 use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
 use crate::plan::check::check;
 use crate::plan::window::{Opening, opening};
-use crate::plan::{Plan, Purpose, Unit, Wave};
+use crate::plan::{Plan, Purpose, Unit, Wave, Work};
 use crate::ports::{JournalError, JournalStore, World};
+use crate::scan::{self, Wanted};
 
 /// Why a run is no longer being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,7 @@ pub async fn apply<W: World, J: JournalStore>(
         return Ok(ending);
     }
     let actor = recognise(world, &plan).await?;
+    let shared = shared(world, &plan).await?;
     let leases = Leases::new(world, &plan, format!("{id} {}", options.holder));
     leases.take(emit).await?;
     // From here on the leases are given back whatever happens.
@@ -103,6 +106,7 @@ pub async fn apply<W: World, J: JournalStore>(
                 recorder: Recorder::new(journal, id.clone(), status),
                 undone: undone.map(|(run, status)| Recorder::new(journal, run, status)),
                 leases,
+                shared,
                 stop,
                 emit: RefCell::new(emit),
                 next_start: Cell::new(Duration::ZERO),
@@ -161,6 +165,16 @@ async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyErro
         }
     }
     Ok(caller.arn)
+}
+
+/// Reads what the findings of all ServiceAccount units share. A plan that only undoes computes none.
+async fn shared<W: World>(world: &W, plan: &Plan) -> Result<Option<Inventory>, ApplyError> {
+    let moves = plan.units.iter().any(|it| matches!(it.work, Work::ServiceAccount(_)));
+    if plan.purpose != Purpose::Migrate || !moves {
+        return Ok(None);
+    }
+    let wanted: Vec<Wanted> = plan.clusters.iter().map(|it| Wanted { arn: it.arn.clone(), context: None }).collect();
+    Ok(Some(scan::shared(world, &wanted, &mut |_| {}).await?))
 }
 
 /// Opens the run in the journal, or finds it there.

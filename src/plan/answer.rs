@@ -59,13 +59,20 @@ fn is_settled(finding: &Finding, settings: &Settings) -> bool {
 }
 
 fn waiver_for<'a>(finding: &Finding, settings: &'a Settings, at: Timestamp) -> Option<&'a Waiver> {
-    let named = match &finding.subject {
-        Target::ServiceAccount(it) => format!("{}/{}", it.namespace, it.service_account),
-        Target::Role(it) => it.to_string(),
-        Target::Account(_) | Target::Cluster(_) | Target::Addon { .. } => return None,
-    };
-    let counts = |it: &&Waiver| it.code == finding.code && it.subject == named && it.expires > at;
-    settings.waivers.iter().find(counts).filter(|_| finding.waivable)
+    settings.waivers.iter().find(|it| it.answers(finding) && it.expires > at)
+}
+
+impl Waiver {
+    /// Whether it is meant for this finding; not whether it still counts.
+    #[must_use]
+    pub fn answers(&self, finding: &Finding) -> bool {
+        let named = match &finding.subject {
+            Target::ServiceAccount(it) => format!("{}/{}", it.namespace, it.service_account),
+            Target::Role(it) => it.to_string(),
+            Target::Account(_) | Target::Cluster(_) | Target::Addon { .. } => return false,
+        };
+        finding.waivable && self.code == finding.code && self.subject == named
+    }
 }
 
 #[cfg(test)]
