@@ -53,7 +53,7 @@ pub(super) async fn create<W: World, J: JournalStore>(
             // Without our mark it is somebody else's, also where it names the same role: their next
             // change of it would be taken for ours, and our undo would delete it.
             Some((it, detail)) => Look::Drift(format!(
-                "{subject} has association {} to {}, which this plan did not make",
+                "{subject} has association {} to {}, which is not what this plan makes",
                 it.id, detail.role_arn
             )),
         })
@@ -79,22 +79,23 @@ fn is_plain(detail: &AssociationDetail, role_arn: &RoleArn) -> bool {
         && !detail.has_policy
 }
 
-/// Deletes the association with our mark.
+/// Deletes the association with our mark, as we made it.
 pub(super) async fn delete<W: World, J: JournalStore>(
     way: &Way<'_, '_, W, J>,
     subject: &Subject,
+    role_arn: &RoleArn,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), Broken> {
     let id = std::cell::RefCell::new(String::new());
     let look = async || {
         Ok(match found(way, subject).await? {
             None => Look::After,
-            Some((it, detail)) if is_marked(&detail, tags) => {
+            Some((it, detail)) if is_marked(&detail, tags) && is_plain(&detail, role_arn) => {
                 *id.borrow_mut() = it.id;
                 Look::Before
             }
             Some((it, _)) => Look::Drift(format!(
-                "{subject} has association {}, which this plan did not make and will not delete",
+                "{subject} has association {}, which this plan did not make, or which was changed since: it is left alone",
                 it.id
             )),
         })

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Halt;
 use crate::journal::{Event, NewEntry, RunId, RunStatus, Scope, StepStatus, UnitStatus};
-use crate::ports::JournalStore;
+use crate::ports::{JournalError, JournalStore};
 
 /// Writes a run's entries in order, and keeps its status beside them.
 pub(super) struct Recorder<'a, J> {
@@ -35,11 +35,34 @@ impl<'a, J: JournalStore> Recorder<'a, J> {
         // First on a copy: an entry that cannot be must not reach the journal.
         let mut next = self.status.borrow().clone();
         next.add(&scope, event, detail.as_deref())?;
-        let seq = *last + 1;
-        self.journal.append(&self.run, seq, &NewEntry { at, scope, event, detail }).await?;
-        *last = seq;
+        let entry = NewEntry { at, scope, event, detail };
+        let mut appended = self.journal.append(&self.run, *last + 1, &entry).await;
+        if let Err(JournalError::Locked(_)) = &appended
+            && self.absorb(&mut last).await?
+        {
+            next = self.status.borrow().clone();
+            next.add(&entry.scope, entry.event, entry.detail.as_deref())?;
+            appended = self.journal.append(&self.run, *last + 1, &entry).await;
+        }
+        appended?;
+        *last += 1;
         *self.status.borrow_mut() = next;
         Ok(())
+    }
+
+    /// Takes in what another process wrote: it may ask for a pause and nothing else. `true` if
+    /// there was something.
+    async fn absorb(&self, last: &mut u64) -> Result<bool, Halt> {
+        let entries = self.journal.entries(&self.run).await?;
+        let before = *last;
+        for entry in entries.iter().filter(|it| it.seq > before) {
+            if entry.event != Event::PauseAsked {
+                return Err(Halt::Locked(format!("another process writes to run {}", self.run)));
+            }
+            self.status.borrow_mut().add(&entry.scope, entry.event, entry.detail.as_deref())?;
+            *last = entry.seq;
+        }
+        Ok(*last > before)
     }
 
     pub(super) fn step(&self, unit: &str, step: usize) -> StepStatus {
@@ -58,18 +81,10 @@ impl<'a, J: JournalStore> Recorder<'a, J> {
         self.status.borrow().wave_passed(wave)
     }
 
-    /// Whether somebody asked the run to pause, by an entry that another process wrote. Such an
-    /// entry also takes a number, so that ours go on behind it.
+    /// Whether somebody asked the run to pause, by an entry that another process wrote.
     pub(super) async fn pause_asked(&self) -> Result<bool, Halt> {
         let mut last = self.last.lock().await;
-        let entries = self.journal.entries(&self.run).await?;
-        for entry in entries.iter().filter(|it| it.seq > *last) {
-            if entry.event != Event::PauseAsked {
-                return Err(Halt::Locked(format!("another process writes to run {}", self.run)));
-            }
-            self.status.borrow_mut().add(&entry.scope, entry.event, entry.detail.as_deref())?;
-        }
-        *last = entries.last().map_or(*last, |it| it.seq.max(*last));
+        self.absorb(&mut last).await?;
         Ok(self.status.borrow().is_pause_asked())
     }
 

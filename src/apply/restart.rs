@@ -7,7 +7,7 @@ use super::step::Way;
 use super::{Broken, End, Trouble};
 use crate::inventory::{Pod, WorkloadRef};
 use crate::model::{RoleArn, Subject};
-use crate::plan::{Condition, Request, Target};
+use crate::plan::{Condition, Request, Target, Work};
 use crate::ports::{JournalStore, PortError, Stamping, WorkloadNow, World};
 
 /// Where a workload's pods are.
@@ -40,6 +40,15 @@ pub(super) async fn current<W: World, J: JournalStore>(
     let Some(now) = now else { return Err(Trouble::new(format!("{} is gone", on.workload)).into()) };
     if now.workload.uid != uid {
         return Err(Trouble::new(format!("{} was deleted and made again", on.workload)).into());
+    }
+    // Forward, each pinned fact must still be so; back, nothing but the object itself matters.
+    if let (Target::PodIdentity, Work::ServiceAccount(work)) = (on.to, &way.unit.work)
+        && let Some(pinned) = work.workloads.iter().find(|it| it.workload == *on.workload)
+    {
+        let moved = pinned.moved(&now.workload);
+        if !moved.is_empty() {
+            return Err(Trouble::new(format!("{}: {}", on.workload, moved.join("; "))).into());
+        }
     }
     Ok(now)
 }

@@ -116,7 +116,9 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
             Some(Request::CreateAssociation { subject, role_arn, tags, token }) => {
                 association::create(self, subject, role_arn, tags, token).await?;
             }
-            Some(Request::DeleteAssociation { subject, tags }) => association::delete(self, subject, tags).await?,
+            Some(Request::DeleteAssociation { subject, role_arn, tags }) => {
+                association::delete(self, subject, role_arn, tags).await?;
+            }
             Some(Request::Restart { .. } | Request::Unrestart { .. }) => return restart::drive(self).await,
             Some(Request::Evict { .. }) => return evict::drive(self).await,
         }

@@ -225,12 +225,12 @@ impl Checker<'_> {
             (
                 Target::Irsa,
                 Some(Condition::IrsaWorks { subject: works, role_arn, issuer, audience }),
-                Some(Request::DeleteAssociation { subject, tags }),
+                Some(Request::DeleteAssociation { subject, role_arn: named, tags }),
                 Condition::AssociationGone { subject: gone },
             ) => {
                 let cluster = self.plan.cluster(&work.subject.cluster);
                 own(works, role_arn)
-                    && *subject == work.subject
+                    && own(subject, named)
                     && *gone == work.subject
                     && *audience == work.audience
                     && cluster.is_some_and(|it| it.issuer == *issuer)

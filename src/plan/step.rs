@@ -193,6 +193,8 @@ pub enum Request {
     DeleteAssociation {
         /// For whom.
         subject: Subject,
+        /// The role that it must still name.
+        role_arn: RoleArn,
         /// The mark that it must carry.
         tags: BTreeMap<String, String>,
     },

@@ -204,7 +204,11 @@ impl<'a> Maker<'a> {
 
     fn undo(&self, id: &UnitId) -> Vec<Step> {
         let numbers = &self.settings.numbers;
-        let delete = Request::DeleteAssociation { subject: self.subject.clone(), tags: self.tags(id) };
+        let delete = Request::DeleteAssociation {
+            subject: self.subject.clone(),
+            role_arn: self.role_arn.clone(),
+            tags: self.tags(id),
+        };
         let works = Condition::IrsaWorks {
             subject: self.subject.clone(),
             role_arn: self.role_arn.clone(),
