@@ -18,6 +18,7 @@ pub mod model;
 pub mod plan;
 pub mod rollback;
 pub mod trust;
+pub mod verify;
 
 // Boundary.
 pub mod ports;

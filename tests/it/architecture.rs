@@ -90,7 +90,7 @@ fn rooms_import_what_the_table_allows() {
 
 #[test]
 fn pure_rooms_are_pure_and_only_live_names_an_sdk() {
-    let pure = ["model", "trust", "inventory", "findings", "journal", "plan", "rollback", "permissions"];
+    let pure = ["model", "trust", "inventory", "findings", "journal", "plan", "rollback", "verify", "permissions"];
     let impure =
         ["tokio::", "futures::", "std::fs", "std::net", "std::process", "async fn", "Timestamp::now", "Instant::"];
     let sdks =
