@@ -108,9 +108,13 @@ pub struct Grant {
 
 impl Grant {
     /// Whether the subject is inside, carried conditions aside.
+    ///
+    /// No name holds a colon, so that a subject with one is in no grant.
     #[must_use]
     pub fn holds(&self, subject: &Subject) -> bool {
-        matches!(&self.cluster_arn, Place::Cluster(arn) if *arn == subject.cluster)
+        !subject.namespace.contains(':')
+            && !subject.service_account.contains(':')
+            && matches!(&self.cluster_arn, Place::Cluster(arn) if *arn == subject.cluster)
             && self.namespace.matches(&subject.namespace)
             && self.service_account.matches(&subject.service_account)
             && !self.except.iter().any(|except| except.holds(&subject.namespace, &subject.service_account))

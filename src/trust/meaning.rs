@@ -45,7 +45,7 @@ impl StatementMeaning {
     pub(crate) fn of(statement: &Statement) -> Self {
         let mut conditions: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for condition in &statement.conditions {
-            let key = (condition.operator.to_string(), condition.key.to_ascii_lowercase());
+            let key = (condition.operator.to_string(), condition.key.clone());
             let values = condition.values.iter().map(|word| word.text.clone()).collect();
             conditions.entry(key).or_default().push(values);
         }
@@ -58,12 +58,6 @@ impl StatementMeaning {
             actions: statement.actions.globs.iter().map(|word| word.text.to_ascii_lowercase()).collect(),
             conditions,
         }
-    }
-
-    /// The same, whatever its Sid.
-    pub(crate) fn without_sid(mut self) -> Self {
-        self.sid = None;
-        self
     }
 }
 

@@ -23,6 +23,16 @@ pub(crate) enum Atom {
     Star,
 }
 
+impl Atom {
+    /// Whether this one step takes this one character; a star takes any number, one by one.
+    pub(crate) fn takes(self, c: char) -> bool {
+        match self {
+            Self::Char(own) => own == c,
+            Self::One | Self::Star => true,
+        }
+    }
+}
+
 /// A pattern over a namespace or the name of a ServiceAccount.
 ///
 /// Written as an IAM pattern: `*` is any text, `?` any one character; `${*}`, `${?}`
@@ -147,7 +157,7 @@ impl Pattern {
         }
         match self.as_literal() {
             Some(text) => text == name,
-            None => glob_matches(&self.atoms(), &name.chars().collect::<Vec<_>>(), |a, b| a == b),
+            None => glob_matches(&self.atoms(), &name.chars().collect::<Vec<_>>(), |atom, c| atom.takes(*c)),
         }
     }
 }
@@ -194,35 +204,33 @@ fn atoms_of(text: &str) -> Option<Vec<Atom>> {
 
 /// Whether a text matches a glob, in time proportional to text times glob at worst.
 ///
-/// The last star takes one more character after each mismatch; earlier stars need
-/// never be tried again.
-pub(crate) fn glob_matches(glob: &[Atom], text: &[char], same: impl Fn(char, char) -> bool) -> bool {
+/// `takes` says whether one step that is no star takes one element of the text. The last
+/// star takes one more element after each mismatch; earlier stars need never be tried again.
+pub(crate) fn glob_matches<T>(glob: &[Atom], text: &[T], takes: impl Fn(Atom, &T) -> bool) -> bool {
     let (mut g, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {
         let stepped = match (glob.get(g), text.get(t)) {
             (None, None) => return true,
             (Some(Atom::Star), _) => {
-                retry = Some((g + 1, t));
                 g += 1;
+                retry = Some((g, t));
                 continue;
             }
-            (Some(Atom::One), Some(_)) => true,
-            (Some(Atom::Char(a)), Some(b)) => same(*a, *b),
-            _ => false,
+            (Some(atom), Some(element)) => takes(*atom, element),
+            (None, Some(_)) | (Some(Atom::Char(_) | Atom::One), None) => false,
         };
         if stepped {
             g += 1;
             t += 1;
-        } else {
-            match retry {
-                Some((after_star, from)) if from < text.len() => {
-                    retry = Some((after_star, from + 1));
-                    g = after_star;
-                    t = from + 1;
-                }
-                _ => return false,
+            continue;
+        }
+        match retry {
+            Some((after_star, from)) if from < text.len() => {
+                retry = Some((after_star, from + 1));
+                (g, t) = (after_star, from + 1);
             }
+            Some(_) | None => return false,
         }
     }
 }

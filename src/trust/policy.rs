@@ -3,6 +3,7 @@
 //! Source: IAM user guide, "Grammar of the IAM JSON policy language". Element names
 //! are case-sensitive. What IAM would refuse to save is refused here.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value as Json};
@@ -72,13 +73,13 @@ pub(crate) struct Actions {
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
     pub(crate) operator: Operator,
-    /// As it is written; compared without case.
+    /// In lower case, for keys are compared without case.
     pub(crate) key: String,
     pub(crate) values: Vec<Word>,
     /// The range of the whole member: key, colon and value.
     pub(crate) range: Range<usize>,
-    /// The values stand in a list.
-    pub(crate) listed: bool,
+    /// The operator has named this key before, in other letters.
+    pub(crate) again: bool,
 }
 
 /// One statement.
@@ -332,14 +333,16 @@ fn read_conditions(value: &Json<'_>) -> Parsed<Vec<Condition>> {
             let message = format!("`{operator}` has to hold an object of condition keys");
             return refuse(Code::MalformedElement, group.value.start(), message);
         };
+        let mut seen = HashSet::new();
         for member in members(keys)? {
-            let (listed, values) = if let Json::Array(list) = &member.value {
-                (true, list.elements.iter().map(condition_value).collect::<Parsed<_>>()?)
+            let values = if let Json::Array(list) = &member.value {
+                list.elements.iter().map(condition_value).collect::<Parsed<_>>()?
             } else {
-                (false, vec![condition_value(&member.value)?])
+                vec![condition_value(&member.value)?]
             };
-            let key = member.name.as_str().to_owned();
-            conditions.push(Condition { operator, key, values, range: range(member), listed });
+            let key = member.name.as_str().to_ascii_lowercase();
+            let again = !seen.insert(key.clone());
+            conditions.push(Condition { operator, key, values, range: range(member), again });
         }
     }
     Ok(conditions)

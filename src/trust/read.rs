@@ -1,9 +1,16 @@
 //! What a policy grants, statement by statement.
 
+use std::collections::{BTreeSet, HashSet};
+
 use crate::model::{AccountId, ClusterArn, Issuer};
 use crate::trust::document::Document;
-use crate::trust::grants::Grants;
-use crate::trust::reason::Reason;
+use crate::trust::glob::TooComplex;
+use crate::trust::grants::{Grant, Grants, Place};
+use crate::trust::matching::{Met, Note, Tri, conditions, covers, names_pods, names_provider};
+use crate::trust::policy::{Effect, Statement, Version};
+use crate::trust::reason::{Code, Reason};
+use crate::trust::region::Region;
+use crate::trust::request::{ASSUME_ROLE, Request, TAG_SESSION, WEB_IDENTITY};
 
 /// What a policy is read against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +72,414 @@ impl Reading {
 /// Reads what a policy grants to the clusters of the scope.
 #[must_use]
 pub fn read(document: &Document, scope: &Scope) -> Reading {
-    let _ = (document, scope);
-    Reading { grants: Grants::default(), pod_identity: Grants::default(), reasons: Vec::new() }
+    let mut reader = Reader {
+        document,
+        version: document.policy().version,
+        reasons: Vec::new(),
+        seen: HashSet::new(),
+        grants: Vec::new(),
+        pod_identity: Vec::new(),
+    };
+    reader.check_saving();
+    reader.check_providers(scope);
+    for cluster in &scope.clusters {
+        let granted = reader.web_identity(cluster, scope);
+        reader.pod_identity(Some(cluster), granted, scope);
+    }
+    reader.pod_identity(None, false, scope);
+    Reading {
+        grants: Grants::new(reader.grants),
+        pod_identity: Grants::new(reader.pod_identity),
+        reasons: reader.reasons,
+    }
+}
+
+/// What a Deny does to one kind of request.
+enum Denial {
+    Misses,
+    Takes { region: Region, audiences: Vec<usize> },
+    Unsure(Note),
+}
+
+/// An Allow, solved.
+struct Allowed {
+    region: Region,
+    audiences: Vec<usize>,
+}
+
+struct Reader<'d> {
+    document: &'d Document,
+    version: Version,
+    reasons: Vec<Reason>,
+    /// What was noted already: one policy may say the same for each of its clusters.
+    seen: HashSet<(Code, usize)>,
+    grants: Vec<Grant>,
+    pod_identity: Vec<Grant>,
+}
+
+impl<'d> Reader<'d> {
+    fn note(&mut self, code: Code, at: usize, message: impl FnOnce() -> String) {
+        if self.seen.insert((code, at)) {
+            self.reasons.push(Reason { code, message: message(), place: Some(self.document.place(at)) });
+        }
+    }
+
+    /// Notes what is explained by its code alone.
+    fn notes(&mut self, notes: impl IntoIterator<Item = Note>) {
+        for (code, at) in notes {
+            self.note(code, at, || code.explanation().to_owned());
+        }
+    }
+
+    /// What keeps IAM from saving any new version of this policy.
+    fn check_saving(&mut self) {
+        let document = self.document;
+        let mut sids = HashSet::new();
+        for statement in document.statements() {
+            for word in &statement.principal.aws {
+                if is_unique_id(&word.text) {
+                    self.note(Code::DeletedPrincipal, word.range.start, || {
+                        format!(
+                            "the principal `{}` was deleted: IAM refuses to save the policy until it is removed",
+                            word.text
+                        )
+                    });
+                }
+            }
+            if let Some(sid) = &statement.sid
+                && !sids.insert(sid)
+            {
+                self.notes([(Code::SidTwice, statement.range.start)]);
+            }
+        }
+        if let Some((c, place)) = document.refused_character() {
+            let message = format!("the API takes no {} in a policy: write it as an escape", c.escape_unicode());
+            self.reasons.push(Reason { code: Code::CharacterRefused, message, place: Some(place) });
+        }
+    }
+
+    /// Providers that are named and are no scanned cluster's, or are of no use.
+    fn check_providers(&mut self, scope: &Scope) {
+        for statement in self.document.statements().iter().filter(|it| it.effect == Effect::Allow) {
+            for word in &statement.principal.federated {
+                let Some((_, issuer)) = word.text.split_once(":oidc-provider/") else { continue };
+                let at = word.range.start;
+                let mut known = false;
+                for cluster in &scope.clusters {
+                    if !cluster.issuer.as_str().eq_ignore_ascii_case(issuer) {
+                        continue;
+                    }
+                    known = true;
+                    if provider_arn(cluster, scope) != word.text {
+                        let message = || {
+                            format!(
+                                "the provider of cluster {} in the role's account is {}, and IAM compares providers exactly",
+                                cluster.arn.name(),
+                                provider_arn(cluster, scope)
+                            )
+                        };
+                        self.note(Code::ProviderElsewhere, at, message);
+                    } else if cluster.provider == Provider::Absent {
+                        self.notes([(Code::ProviderGone, at)]);
+                    }
+                }
+                if !known {
+                    self.notes([(Code::IssuerUnknown, at)]);
+                } else if !covers(&statement.actions, WEB_IDENTITY) {
+                    self.notes([(Code::WrongAction, at)]);
+                }
+            }
+        }
+    }
+
+    /// Who of a cluster may assume the role with a token; whether anybody may.
+    fn web_identity(&mut self, cluster: &ScopeCluster, scope: &Scope) -> bool {
+        let Provider::Exists { client_ids } = &cluster.provider else { return false };
+        let arn = provider_arn(cluster, scope);
+        let issuer = cluster.issuer.as_str().to_ascii_lowercase();
+        let request = Request::WebIdentity { issuer: &issuer };
+        let mut allowed = Vec::new();
+        for statement in self.statements(Effect::Allow, &[WEB_IDENTITY]) {
+            match names_provider(&statement.principal, &arn) {
+                Tri::No => {}
+                Tri::Unsure(code) => self.notes([(code, statement.principal.at)]),
+                Tri::Yes => allowed.extend(self.allow(statement, request, client_ids)),
+            }
+        }
+        if allowed.is_empty() {
+            return false;
+        }
+        let before = self.grants.len();
+        match self.take_denied(allowed, cluster, scope, request, client_ids) {
+            Ok(regions) => {
+                for region in &regions {
+                    let place = Place::Cluster(cluster.arn.clone());
+                    let added = push_grants(&mut self.grants, region, Some(&cluster.issuer), &place);
+                    if added.is_err() {
+                        self.notes([(Code::TooComplex, 0)]);
+                    }
+                }
+            }
+            Err(TooComplex) => self.notes([(Code::TooComplex, 0)]),
+        }
+        let granted = self.grants.get(before..).unwrap_or_default();
+        let some = !granted.is_empty();
+        if granted.iter().any(|it| it.namespace.is_any() && it.service_account.is_any()) {
+            let at = self.document.policy().range.start;
+            let name = cluster.arn.name();
+            self.note(Code::AnyServiceAccount, at, || {
+                format!("every ServiceAccount of cluster {name} may assume the role; narrowing it is worth a thought")
+            });
+        }
+        some
+    }
+
+    /// Solves one Allow for tokens; `None` if it grants nobody anything.
+    fn allow(&mut self, statement: &'d Statement, request: Request<'_>, client_ids: &[String]) -> Option<Allowed> {
+        match conditions(statement, self.version, request, client_ids) {
+            Met::Never(notes) => {
+                self.notes(notes);
+                None
+            }
+            Met::By { region, audiences, unsure, notes } => {
+                self.notes(notes);
+                let at = statement.range.start;
+                if region.rects.is_empty() {
+                    // Oddities of single values explain themselves; two conditions that
+                    // exclude each other do not.
+                    self.notes([(Code::NeverTogether, at)]);
+                    return None;
+                }
+                if audiences.is_empty() {
+                    self.notes([(Code::AudienceNotAccepted, at)]);
+                    return None;
+                }
+                if statement.actions.negated {
+                    self.notes([(Code::NotAction, at)]);
+                }
+                if !audiences.iter().any(|it| client_ids.get(*it).is_some_and(|id| id == DEFAULT_AUDIENCE)) {
+                    self.notes([(Code::CustomAudience, at)]);
+                }
+                let certain = unsure.is_empty();
+                self.notes(unsure);
+                certain.then_some(Allowed { region, audiences })
+            }
+        }
+    }
+
+    /// Takes away what Deny statements take from tokens.
+    ///
+    /// A ServiceAccount keeps the role if any audience is left to it, for its pods may ask
+    /// for tokens of any audience.
+    fn take_denied(
+        &mut self,
+        allowed: Vec<Allowed>,
+        cluster: &ScopeCluster,
+        scope: &Scope,
+        request: Request<'_>,
+        client_ids: &[String],
+    ) -> Result<Vec<Region>, TooComplex> {
+        let arn = provider_arn(cluster, scope);
+        let mut denials = Vec::new();
+        for statement in self.statements(Effect::Deny, &[WEB_IDENTITY]) {
+            let denial = self.denial(statement, names_provider(&statement.principal, &arn), request, client_ids);
+            match denial {
+                Denial::Misses => {}
+                Denial::Takes { region, audiences } if region.carried.is_empty() => denials.push((region, audiences)),
+                Denial::Takes { .. } if self.denies_both_alike(statement, cluster, scope) => {}
+                Denial::Takes { .. } => self.notes([(Code::DenyNotUnderstood, statement.range.start)]),
+                Denial::Unsure((code, at)) => {
+                    self.notes([(code, at), (Code::DenyNotUnderstood, statement.range.start)])
+                }
+            }
+        }
+        let mut kept = Vec::new();
+        for Allowed { region, audiences } in allowed {
+            let applying = |audience: &usize| -> Vec<usize> {
+                let hits = denials.iter().enumerate().filter(|(_, (_, denied))| denied.contains(audience));
+                hits.map(|(index, _)| index).collect()
+            };
+            let ways: BTreeSet<Vec<usize>> = audiences.iter().map(applying).collect();
+            for way in ways {
+                let mut regions = vec![region.clone()];
+                for (denied, _) in way.iter().filter_map(|index| denials.get(*index)) {
+                    let mut left = Vec::new();
+                    for region in regions {
+                        left.extend(region.without(denied)?);
+                    }
+                    regions = left;
+                    if regions.len() > MAX_REGIONS {
+                        return Err(TooComplex);
+                    }
+                }
+                if regions.is_empty() {
+                    self.notes([(Code::Denied, self.document.policy().range.start)]);
+                }
+                kept.extend(regions);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Solves one Deny for one kind of request.
+    fn denial(&self, statement: &Statement, named: Tri, request: Request<'_>, client_ids: &[String]) -> Denial {
+        match named {
+            Tri::No => return Denial::Misses,
+            Tri::Unsure(code) => return Denial::Unsure((code, statement.principal.at)),
+            Tri::Yes => {}
+        }
+        match conditions(statement, self.version, request, client_ids) {
+            Met::Never(_) => Denial::Misses,
+            Met::By { region, .. } if region.rects.is_empty() => Denial::Misses,
+            Met::By { region, audiences, unsure, .. } => match unsure.first() {
+                Some(note) => Denial::Unsure(*note),
+                None => Denial::Takes { region, audiences },
+            },
+        }
+    }
+
+    /// Whether a Deny under carried conditions hits everybody by either way, such as one
+    /// of requests without TLS: then it makes no difference between the two.
+    fn denies_both_alike(&self, statement: &Statement, cluster: &ScopeCluster, scope: &Scope) -> bool {
+        let Provider::Exists { client_ids } = &cluster.provider else { return false };
+        let covering = |actions: &[&str]| actions.iter().any(|action| covers(&statement.actions, action));
+        if !covering(&[WEB_IDENTITY]) || !covering(&[ASSUME_ROLE, TAG_SESSION]) {
+            return false;
+        }
+        let issuer = cluster.issuer.as_str().to_ascii_lowercase();
+        let named = names_provider(&statement.principal, &provider_arn(cluster, scope));
+        let web = self.denial(statement, named, Request::WebIdentity { issuer: &issuer }, client_ids);
+        let request = Request::PodIdentity { cluster: Some(&cluster.arn) };
+        let pods = self.denial(statement, names_pods(&statement.principal), request, &[]);
+        let (Denial::Takes { region: web, audiences }, Denial::Takes { region: pods, .. }) = (web, pods) else {
+            return false;
+        };
+        web.is_everybody() && pods.is_everybody() && audiences.len() == client_ids.len() && web.carried == pods.carried
+    }
+
+    /// Who of a cluster may assume the role by Pod Identity, with session tags.
+    ///
+    /// `granted` says whether tokens of the cluster are granted anything, so that a Deny in
+    /// the way of our statement matters.
+    fn pod_identity(&mut self, cluster: Option<&ScopeCluster>, granted: bool, scope: &Scope) {
+        let request = Request::PodIdentity { cluster: cluster.map(|it| &it.arn) };
+        let result = self.allowed_pods(request).and_then(|mut regions| {
+            for statement in self.statements(Effect::Deny, &[ASSUME_ROLE, TAG_SESSION]) {
+                let at = statement.range.start;
+                match self.denial(statement, names_pods(&statement.principal), request, &[]) {
+                    Denial::Misses => {}
+                    Denial::Takes { region, .. } if region.carried.is_empty() => {
+                        if granted && region.is_everybody() {
+                            self.notes([(Code::DenyDefeats, at)]);
+                        }
+                        let mut left = Vec::new();
+                        for own in regions {
+                            left.extend(own.without(&region)?);
+                        }
+                        regions = left;
+                        if regions.len() > MAX_REGIONS {
+                            return Err(TooComplex);
+                        }
+                    }
+                    Denial::Takes { .. } | Denial::Unsure(_) => {
+                        let alike = cluster.is_some_and(|it| self.denies_both_alike(statement, it, scope));
+                        if granted && !alike {
+                            self.notes([(Code::DenyNotUnderstood, at)]);
+                        }
+                    }
+                }
+            }
+            Ok(regions)
+        });
+        let (issuer, place) = match cluster {
+            Some(it) => (Some(&it.issuer), Place::Cluster(it.arn.clone())),
+            None => (None, Place::Elsewhere),
+        };
+        match result {
+            Ok(regions) => {
+                for region in regions {
+                    if push_grants(&mut self.pod_identity, &region, issuer, &place).is_err() {
+                        self.notes([(Code::TooComplex, 0)]);
+                    }
+                }
+            }
+            Err(TooComplex) => self.notes([(Code::TooComplex, 0)]),
+        }
+    }
+
+    /// What Allow statements grant to Pod Identity: both actions, by one statement or two.
+    ///
+    /// A statement whose conditions we are not sure of counts for nothing: we change
+    /// nothing about it, so that it grants the same before and after.
+    fn allowed_pods(&mut self, request: Request<'_>) -> Result<Vec<Region>, TooComplex> {
+        let (mut both, mut assume, mut tag) = (Vec::new(), Vec::new(), Vec::new());
+        for statement in self.statements(Effect::Allow, &[ASSUME_ROLE, TAG_SESSION]) {
+            if names_pods(&statement.principal) != Tri::Yes {
+                continue;
+            }
+            let Met::By { region, unsure, .. } = conditions(statement, self.version, request, &[]) else { continue };
+            if !unsure.is_empty() {
+                continue;
+            }
+            match (covers(&statement.actions, ASSUME_ROLE), covers(&statement.actions, TAG_SESSION)) {
+                (true, true) => both.push(region),
+                (true, false) => assume.push(region),
+                (false, _) => tag.push(region),
+            }
+        }
+        if assume.len() * tag.len() > MAX_REGIONS {
+            return Err(TooComplex);
+        }
+        for a in &assume {
+            for t in &tag {
+                both.push(a.meet(t)?);
+            }
+        }
+        Ok(both)
+    }
+
+    /// The statements of one effect that cover one of the actions.
+    fn statements(&self, effect: Effect, actions: &[&str]) -> Vec<&'d Statement> {
+        let covering = |it: &&Statement| actions.iter().any(|action| covers(&it.actions, action));
+        self.document.statements().iter().filter(|it| it.effect == effect).filter(covering).collect()
+    }
+}
+
+/// The audience that the EKS webhook asks tokens for, unless an annotation says otherwise.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// The most unions of rectangles that the Deny statements may cut a policy into.
+const MAX_REGIONS: usize = 4_096;
+
+fn provider_arn(cluster: &ScopeCluster, scope: &Scope) -> String {
+    cluster.issuer.provider_arn(cluster.arn.partition(), &scope.role_account)
+}
+
+fn push_grants(
+    grants: &mut Vec<Grant>,
+    region: &Region,
+    issuer: Option<&Issuer>,
+    place: &Place,
+) -> Result<(), TooComplex> {
+    for (rect, except) in region.clipped()? {
+        grants.push(Grant {
+            issuer: issuer.cloned(),
+            cluster_arn: place.clone(),
+            namespace: rect.ns,
+            service_account: rect.sa,
+            except,
+            carried: region.carried.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether an AWS principal is the unique id of a deleted user or role (`AIDA...`, `AROA...`).
+///
+/// Source: IAM user guide, "IAM identifiers": four letters, then upper case letters and digits.
+fn is_unique_id(principal: &str) -> bool {
+    let known = ["AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ASCA", "APKA", "ANVA", "ABIA", "ACCA", "AKIA", "ASIA"];
+    principal.len() >= 16
+        && known.iter().any(|prefix| principal.starts_with(prefix))
+        && principal.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }

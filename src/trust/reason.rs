@@ -99,6 +99,8 @@ codes! {
     DenyDefeats = "DENY_DEFEATS", Holds;
     /// The cluster lives in another account than the role.
     ClusterInOtherAccount = "CLUSTER_IN_OTHER_ACCOUNT", Holds;
+    /// Some of the clusters live in another account: their grants stay as they are.
+    StaysOnIrsa = "STAYS_ON_IRSA", Notice;
     /// The accounts of the named providers differ, so that the role's account is unclear.
     RoleAccountUnclear = "ROLE_ACCOUNT_UNCLEAR", Holds;
     /// Deciding this exactly would take too long.
@@ -157,6 +159,96 @@ codes! {
     NewAccess = "NEW_ACCESS", Notice;
     /// A ServiceAccount was asked for that the policy does not grant.
     SubjectNotGranted = "SUBJECT_NOT_GRANTED", Notice;
+}
+
+impl Code {
+    /// The sentence for a code that says it all, with the remedy where there is one;
+    /// those that need more are explained where they are found.
+    pub(crate) fn explanation(self) -> &'static str {
+        match self {
+            Self::ConditionOnNetwork => {
+                "the network is that of EKS, not of the pod, once EKS makes the call: move this condition to the \
+             permission policies, where it still sees the pod"
+            }
+            Self::ConditionOnSession => {
+                "EKS names the sessions of Pod Identity itself: remove this condition, or keep the role on IRSA"
+            }
+            Self::ConditionOnPrincipal => {
+                "EKS is the caller under Pod Identity, not the pod: remove this condition, or keep the role on IRSA"
+            }
+            Self::ConditionNotUnderstood => {
+                "what this condition comes to is not documented for both ways: write it with operators on `sub` and `aud`"
+            }
+            Self::PolicyVariable => "what this variable stands for is not known: write the value itself",
+            Self::ConditionKeyTwice => "the operator has named this key before in other letters: join the two",
+            Self::NotPrincipal => "`NotPrincipal` names everybody else: name the providers with `Principal` instead",
+            Self::PrincipalWildcard => {
+                "IAM documents no wildcard in such a principal: name the provider or the service"
+            }
+            Self::DenyNotUnderstood => {
+                "this Deny may hit IRSA and Pod Identity differently: narrow it to the principals that it means"
+            }
+            Self::DenyDefeats => {
+                "this Deny refuses every call of EKS Pod Identity: exempt it with `Bool` `aws:PrincipalIsAWSService` `false`"
+            }
+            Self::TooComplex => "the patterns are too intricate to be translated exactly: use fewer wildcards",
+            Self::SidTwice => "another statement has the same Sid: IAM refuses to save the policy until they differ",
+            Self::LiteralWildcard => {
+                "this operator takes `*` and `?` literally, and no name holds them: nobody matches; \
+             `StringLike` may be meant"
+            }
+            Self::ImpossibleName => "no namespace or ServiceAccount can have this name: nobody matches",
+            Self::NotAServiceAccount => "this is no subject of a ServiceAccount: nobody matches",
+            Self::NeverTogether => "these conditions exclude each other: nobody meets them all",
+            Self::KeyNeverPresent => "a token of this provider never carries this key: nobody meets the condition",
+            Self::VariableWithoutValue => "this variable has no value when a token is presented: nobody matches",
+            Self::NoValue => "there is no value to match: nobody meets the condition",
+            Self::AudienceNotAccepted => {
+                "the provider takes tokens for none of these audiences: nobody meets the conditions"
+            }
+            Self::ProviderGone => "this provider does not exist in the role's account: nobody can use the statement",
+            Self::IssuerUnknown => "this provider belongs to no cluster that was looked at: it is left as it is",
+            Self::WrongAction => {
+                "a token is presented with sts:AssumeRoleWithWebIdentity, which this statement does not allow"
+            }
+            Self::Denied => "a Deny takes away everything that a statement allows",
+            Self::ConditionAlwaysMet => {
+                "the key is never there, so that this condition is always met: it restricts nobody"
+            }
+            Self::CustomAudience => "only tokens for another audience than sts.amazonaws.com are taken",
+            Self::NotAction => "`NotAction` allows every action but those that it lists",
+            Self::IgnoreCase => "letters are compared without case; names in Kubernetes are in lower case only",
+            Self::NotJson
+            | Self::TooDeep
+            | Self::TooLarge
+            | Self::NotAPolicy
+            | Self::DuplicateKey
+            | Self::UnknownElement
+            | Self::MissingElement
+            | Self::MalformedElement
+            | Self::MalformedPrincipal
+            | Self::UnknownOperator
+            | Self::ClusterInOtherAccount
+            | Self::RoleAccountUnclear
+            | Self::StaysOnIrsa
+            | Self::NotExpressible
+            | Self::DeletedPrincipal
+            | Self::CharacterRefused
+            | Self::TooLong
+            | Self::ProviderElsewhere
+            | Self::AnyServiceAccount
+            | Self::PodIdentityOpen
+            | Self::PartlyCovered
+            | Self::NewAccess
+            | Self::SubjectNotGranted => self.as_str(),
+        }
+    }
+
+    /// Whether IAM would refuse to save the policy, whatever is changed about it.
+    #[must_use]
+    pub fn blocks_saving(self) -> bool {
+        matches!(self, Self::DeletedPrincipal | Self::SidTwice | Self::CharacterRefused)
+    }
 }
 
 /// One thing that a reader of the policy should know.

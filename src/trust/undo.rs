@@ -1,7 +1,7 @@
 //! Taking back our edits from a document that others may have edited since.
 
 use crate::trust::document::Document;
-use crate::trust::edit::AddStatement;
+use crate::trust::edit::{AddStatement, Edit, State};
 
 /// What to send so that our edits are gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,39 @@ pub enum Presence {
 /// Which of our statements a document holds.
 #[must_use]
 pub fn presence(current: &Document, added: &[AddStatement]) -> Presence {
-    let _ = (current, added);
-    Presence::None
+    let mut made = 0;
+    for add in added {
+        match Edit::AddStatement(add.clone()).state(current) {
+            Ok(State::Made) => made += 1,
+            Ok(State::NotMade) => {}
+            Ok(State::Altered) | Err(_) => return Presence::Altered,
+        }
+    }
+    match made {
+        0 => Presence::None,
+        _ if made == added.len() => Presence::All,
+        _ => Presence::Partly,
+    }
 }
 
-/// How to take back the statements that we added.
+/// How to take back our edits.
+///
+/// `before` and `after` are the documents as they were and as we left them; `edits` lead
+/// from one to the other, in this order.
 #[must_use]
-pub fn undo(current: &Document, before: &Document, after: &Document, added: &[AddStatement]) -> Undo {
-    let _ = (before, after, added);
-    Undo::Refuse(current.text().to_owned())
+pub fn undo(current: &Document, before: &Document, after: &Document, edits: &[Edit]) -> Undo {
+    if current.same_meaning(before) {
+        return Undo::Nothing;
+    }
+    if current.same_meaning(after) {
+        return Undo::SendOriginal(before.text().to_owned());
+    }
+    let mut document = current.clone();
+    for edit in edits.iter().rev() {
+        match edit.revert(&document) {
+            Ok(reverted) => document = reverted,
+            Err(error) => return Undo::Refuse(error.to_string()),
+        }
+    }
+    if document == *current { Undo::Nothing } else { Undo::SendEdited(document.text().to_owned()) }
 }

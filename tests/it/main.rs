@@ -4,3 +4,5 @@
 #[cfg(test)]
 mod architecture;
 mod journal;
+#[cfg(test)]
+mod trust_corpus;
