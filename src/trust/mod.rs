@@ -42,4 +42,4 @@ pub use prove::{OverBudget, Proof, Relation, Witness, prove};
 pub use read::{Provider, Reading, Scope, ScopeCluster, read};
 pub use reason::{Code, Place, Reason, Weight};
 pub use translate::{Mode, Translation, Verdict, translate};
-pub use undo::{Presence, Undo, presence, undo};
+pub use undo::{Presence, Undo, presence, undo, undo_edits};

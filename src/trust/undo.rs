@@ -47,12 +47,18 @@ pub fn presence(current: &Document, added: &[AddStatement]) -> Presence {
     }
 }
 
-/// How to take back our edits.
+/// How to take back the statements that we added.
 ///
-/// `before` and `after` are the documents as they were and as we left them; `edits` lead
-/// from one to the other, in this order.
+/// `before` and `after` are the documents as they were and as we left them.
 #[must_use]
-pub fn undo(current: &Document, before: &Document, after: &Document, edits: &[Edit]) -> Undo {
+pub fn undo(current: &Document, before: &Document, after: &Document, added: &[AddStatement]) -> Undo {
+    let edits: Vec<Edit> = added.iter().cloned().map(Edit::AddStatement).collect();
+    undo_edits(current, before, after, &edits)
+}
+
+/// How to take back edits of any kind, which led in this order from `before` to `after`.
+#[must_use]
+pub fn undo_edits(current: &Document, before: &Document, after: &Document, edits: &[Edit]) -> Undo {
     if current.same_meaning(before) {
         return Undo::Nothing;
     }
