@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Context, Halt, Progress};
+use super::wait::answer;
+use super::{Broken, Context, Halt, Progress};
 use crate::inventory::Pod;
 use crate::journal::UnitStatus;
 use crate::model::Subject;
 use crate::plan::{Purpose, SubjectWork, Target, Wave, Work};
-use crate::ports::{JournalStore, PortError, World};
+use crate::ports::{JournalStore, World};
 
 /// How often a bake is interrupted to see whether somebody asked to stop.
 const SLICE: Duration = Duration::from_secs(5);
@@ -81,15 +82,11 @@ async fn pods<W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
     subject: &Subject,
 ) -> Result<Result<Vec<Pod>, String>, Halt> {
-    for _ in 0..5 {
-        match context.world.pods_of(subject).await {
-            Ok(pods) => return Ok(Ok(pods)),
-            Err(PortError::Credentials(why)) => return Err(Halt::Credentials(why)),
-            Err(error) if error.is_passing() => context.world.sleep(SLICE).await,
-            Err(error) => return Ok(Err(format!("the pods of {subject} could not be read: {error}"))),
-        }
+    match answer(context, async || context.world.pods_of(subject).await).await {
+        Ok(pods) => Ok(Ok(pods)),
+        Err(Broken::Run(halt)) => Err(halt),
+        Err(Broken::Step(trouble)) => Ok(Err(format!("the pods of {subject} could not be read: {}", trouble.why))),
     }
-    Ok(Err(format!("the pods of {subject} could not be read")))
 }
 
 /// What is wrong with the pods of a unit's workloads.

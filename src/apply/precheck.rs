@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
+use super::wait::answer;
 use super::{Broken, Context, Halt, Trouble};
 use crate::findings::{self, Finding};
 use crate::inventory::{Workload, WorkloadKind};
 use crate::plan::settings::Waiver;
 use crate::plan::{Plan, SubjectWork, Unit, Work};
-use crate::ports::{Answer, JournalStore, PortError, World};
+use crate::ports::{JournalStore, World};
 use crate::scan;
 
 /// Why the unit must not start; `None` if it may.
@@ -27,16 +28,6 @@ pub(super) async fn refusal<W: World, J: JournalStore>(
     }
 }
 
-fn known<T>(answer: Answer<T>) -> Result<T, Broken> {
-    answer.map_err(|error| {
-        if let PortError::Credentials(why) = error {
-            Halt::Credentials(why).into()
-        } else {
-            Trouble::from(error).into()
-        }
-    })
-}
-
 /// Which of the pinned facts are no longer so.
 async fn moved<W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
@@ -44,7 +35,7 @@ async fn moved<W: World, J: JournalStore>(
 ) -> Result<Vec<String>, Broken> {
     let (world, subject) = (context.world, &work.subject);
     let mut moved = Vec::new();
-    match known(world.service_account(subject).await)? {
+    match answer(context, async || world.service_account(subject).await).await? {
         None => moved.push(format!("ServiceAccount {subject} is gone")),
         Some(now) => {
             if now.uid != work.uid {
@@ -88,7 +79,8 @@ async fn workloads<W: World, J: JournalStore>(
     let subject = &work.subject;
     let mut found = Vec::new();
     for kind in WorkloadKind::ALL.into_iter().filter(|it| is_moved_by_us(*it)) {
-        let all = known(context.world.workloads(&subject.cluster, kind, Some(&subject.namespace)).await)?;
+        let (cluster, namespace) = (&subject.cluster, Some(subject.namespace.as_str()));
+        let all = answer(context, async || context.world.workloads(cluster, kind, namespace).await).await?;
         found.extend(all.into_iter().filter(|it| it.service_account == subject.service_account));
     }
     Ok(found)

@@ -39,9 +39,6 @@ pub(super) enum Doubt {
     After,
 }
 
-/// How often one write is sent again, after answers that left it open whether it took effect.
-const SENDS: u32 = 6;
-
 /// Carries one step out and journals its outcome.
 pub(super) async fn carry_out<W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
@@ -162,8 +159,8 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
         }
     }
 
-    /// Looks, and sends until a look finds `After` or the call was answered. `false` if it was
-    /// `After` at the first look.
+    /// Looks, and sends until the call was answered or a look finds `After`; the step's patience ends
+    /// it. `false` if it was `After` before anything was sent.
     pub(super) async fn write(
         &self,
         first_doubt: Doubt,
@@ -171,16 +168,17 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
         look: impl AsyncFn() -> Result<Look, Broken>,
         send: impl AsyncFn() -> Answer<()>,
     ) -> Result<bool, Broken> {
-        let mut doubt = first_doubt;
-        for round in 0..SENDS {
+        let (mut doubt, mut sent) = (first_doubt, false);
+        loop {
             match self.settled_look(doubt, settle, &look).await? {
-                Look::After => return Ok(round > 0),
+                Look::After => return Ok(sent),
                 Look::Drift(why) => return Err(Trouble::new(why).into()),
                 Look::Before => {}
             }
             self.check_when().await?;
             self.context().may_write()?;
             self.start().await?;
+            sent = true;
             match send().await {
                 Ok(()) => return Ok(true),
                 // Another was faster, or an earlier answer of ours was lost: look again.
@@ -196,7 +194,6 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
                 }
             }
         }
-        Err(Trouble::new(format!("{SENDS} tries, and no look found it done")).into())
     }
 
     /// One look; where its answer is in doubt, looks until it has stayed the same for so long.

@@ -82,3 +82,25 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
         }
     }
 }
+
+/// How often a read outside any step is tried: some two minutes, the pauses included.
+const TRIES: u32 = 8;
+
+/// Asks for what is read outside any step, and bears with errors that may pass.
+pub(super) async fn answer<T, W: World, J: JournalStore>(
+    context: &Context<'_, W, J>,
+    call: impl AsyncFn() -> Answer<T>,
+) -> Result<T, Broken> {
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(PortError::Credentials(why)) => return Err(Halt::Credentials(why).into()),
+            Err(error) if error.is_passing() && tries < TRIES => {
+                tries += 1;
+                context.world.sleep(Duration::from_secs((1 << tries.min(5)).min(30))).await;
+            }
+            Err(error) => return Err(Trouble::from(error).into()),
+        }
+    }
+}
