@@ -15,6 +15,7 @@ pub mod findings;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod permissions;
 pub mod plan;
 pub mod rollback;
 pub mod trust;

@@ -4,5 +4,6 @@
 #[cfg(test)]
 mod architecture;
 mod journal;
+mod permissions;
 #[cfg(test)]
 mod trust_corpus;
