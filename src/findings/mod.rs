@@ -19,6 +19,8 @@ mod all;
 mod checks;
 mod code;
 mod policy_text;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
