@@ -1,0 +1,10 @@
+//! The tests that need real servers, in one binary: `tests/e2e/run`.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod emulators;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod plane;
