@@ -9,8 +9,8 @@ use std::fmt;
 
 use super::step::{Condition, Request, RoleWork, Step, SubjectWork, Target, Unit, UnitId, Work};
 use super::{Move, PLAN_TAG, Plan, Purpose, UNIT_TAG};
-use crate::model::{RoleArn, Subject};
-use crate::trust::{self, Document, Presence, Relation};
+use crate::model::{ClusterArn, RoleArn, Subject};
+use crate::trust::{self, AddStatement, Document, Grants, Presence, Provider, Relation, Scope, ScopeCluster};
 
 /// Something in a plan that must not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,14 +134,71 @@ impl Checker<'_> {
             trust::Undo::Refuse(_) => false,
         };
         self.expect(unit, back, "its new trust policy differs from the old one in more than it says");
-        match trust::prove(&work.grants_before, &work.grants_after) {
-            Ok(proof) => {
-                self.expect(unit, proof.relation == work.proof.relation, "its proof does not follow from its grants");
-            }
-            Err(error) => self.say(Some(unit), error.to_string()),
-        }
-        self.expect(unit, work.proof.relation != Relation::Incomparable, "it would both give and take access");
+        let own = |it: &AddStatement| after.statement_text(it.position) == Some(it.text.as_str()) && has_sid(it);
+        self.expect(unit, work.added.iter().all(own), "its new statements are not where it says, or not of that Sid");
+        self.grants(unit, work, &before, &after);
         self.role_steps(unit, work);
+    }
+
+    /// What the plan says about access is read from its documents once more. Which providers exist
+    /// only the world tells, so that before may be less than the document alone would give.
+    fn grants(&mut self, unit: &Unit, work: &RoleWork, before: &Document, after: &Document) {
+        let scope = self.scope(work);
+        let issuers = work.grants_before.iter().chain(work.grants_after.iter()).all(|grant| {
+            let stated = grant.issuer.as_ref();
+            stated.is_none_or(|issuer| self.plan.clusters.iter().any(|it| it.issuer == *issuer))
+        });
+        self.expect(unit, issuers, "its grants name an issuer of no cluster of the plan");
+        let relation = |a: &Grants, b: &Grants| trust::prove(a, b).map(|it| it.relation);
+        let within = relation(&trust::read(before, &scope).all(), &work.grants_before);
+        self.expect(
+            unit,
+            matches!(within, Ok(Relation::Equal | Relation::Narrower)),
+            "its trust policy does not grant what it says",
+        );
+        let gives = relation(&trust::read(after, &scope).pod_identity, &work.grants_after);
+        self.expect(unit, gives == Ok(Relation::Equal), "its new trust policy does not grant what it says");
+        let proof = relation(&work.grants_before, &work.grants_after);
+        self.expect(unit, proof == Ok(work.proof.relation), "its proof does not follow from its grants");
+        self.expect(unit, work.proof.relation != Relation::Incomparable, "it would both give and take access");
+    }
+
+    fn scope(&self, work: &RoleWork) -> Scope {
+        let mut audiences = vec!["sts.amazonaws.com".to_owned()];
+        for unit in &self.plan.units {
+            if let Work::ServiceAccount(it) = &unit.work {
+                audiences.push(it.audience.clone());
+            }
+        }
+        let cluster = |it: &super::PlanCluster| ScopeCluster {
+            arn: it.arn.clone(),
+            issuer: it.issuer.clone(),
+            provider: Provider::Exists { client_ids: audiences.clone() },
+        };
+        Scope { role_account: work.role_arn.account(), clusters: self.plan.clusters.iter().map(cluster).collect() }
+    }
+
+    /// Before a role's statement is taken away, every cluster and every ServiceAccount that the plan
+    /// gave the role to is looked at.
+    fn is_unused(&self, condition: &Condition, work: &RoleWork) -> bool {
+        let Condition::RoleUnused { role_arn, subjects, clusters } = condition else { return false };
+        let given: BTreeSet<&Subject> = self
+            .plan
+            .units
+            .iter()
+            .filter_map(|unit| match &unit.work {
+                Work::ServiceAccount(it) if it.role_arn == work.role_arn => Some(&it.subject),
+                Work::ServiceAccount(_) | Work::Role(_) => None,
+            })
+            .collect();
+        let named: BTreeSet<&Subject> = subjects.iter().collect();
+        // An undo of a part names what the whole plan gave, and carries only some of its units.
+        let all = match self.plan.purpose {
+            Purpose::Migrate => given == named,
+            Purpose::Undo { .. } => given.is_subset(&named),
+        };
+        let every: BTreeSet<&ClusterArn> = self.plan.clusters.iter().map(|it| &it.arn).collect();
+        *role_arn == work.role_arn && all && clusters.iter().collect::<BTreeSet<_>>() == every
     }
 
     fn role_steps(&mut self, unit: &Unit, work: &RoleWork) {
@@ -153,10 +210,10 @@ impl Checker<'_> {
                     own(role_arn) && own(until)
                 }
                 (
-                    Some(Condition::RoleUnused { role_arn: unused, .. }),
+                    Some(unused),
                     Some(Request::RemoveTrust { role_arn }),
                     Condition::TrustRestored { role_arn: until },
-                ) => own(unused) && own(role_arn) && own(until),
+                ) => self.is_unused(unused, work) && own(role_arn) && own(until),
                 _ => false,
             };
             self.expect(unit, right, "a step that is no step of a role");
@@ -206,7 +263,7 @@ impl Checker<'_> {
         let verified = rest.next().is_some_and(|it| {
             let until = matches!(&it.until, Condition::SubjectMoved { subject, role_arn, to: target, workloads }
                 if *subject == work.subject && *role_arn == work.role_arn && *target == to
-                    && workloads.len() == work.workloads.len());
+                    && workloads.iter().eq(work.workloads.iter().map(|it| &it.workload)));
             it.write.is_none() && until
         });
         self.expect(unit, verified && rest.next().is_none(), "its last step does not look at all pods");
@@ -239,6 +296,12 @@ impl Checker<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether an added statement is marked by the Sid that it is said to have.
+fn has_sid(added: &AddStatement) -> bool {
+    let statement: Result<serde_json::Value, _> = serde_json::from_str(&added.text);
+    statement.is_ok_and(|it| it.get("Sid").and_then(serde_json::Value::as_str) == Some(added.sid.as_str()))
 }
 
 /// Whether a step restarts a workload in the way that the unit says, back or forth.

@@ -1,9 +1,10 @@
 //! The tests that need no server, in one binary.
 #![expect(clippy::expect_used, reason = "a helper of a test that cannot go on says so, and where")]
 
-#[cfg(test)]
 mod architecture;
+mod inventories;
 mod journal;
 mod permissions;
-#[cfg(test)]
+mod plan_check;
+mod planner;
 mod trust_corpus;

@@ -1,0 +1,157 @@
+//! A plan file is input: what is changed in it is refused, or is not relied on.
+
+use irsa_migrate::plan::check::check;
+use irsa_migrate::plan::{Plan, Settings, plan};
+use serde_json::Value;
+
+use crate::inventories::several;
+
+/// Facts that only the world can contradict, and that `apply` compares with the world; and what
+/// is only shown. A path matches by its last names, numbers left out.
+const NOT_FOR_THE_CHECK: [&str; 23] = [
+    // Compared with the world before anything is sent.
+    "roleId",
+    "uid",
+    "strategy",
+    "paused",
+    "partition",
+    "awsEnv",
+    "before",
+    "stamps",
+    "bounces",
+    "audience",
+    "template.kind",
+    "template.namespace",
+    "template.name",
+    "token",
+    "irsa-migrate:plan",
+    "irsa-migrate:unit",
+    // Limits, and what is shown.
+    "expectedSeconds",
+    "timeoutSeconds",
+    "worstSeconds",
+    "replicas",
+    "characters",
+    "quota",
+    "name",
+];
+
+fn is_exempt(path: &[String]) -> bool {
+    let names: Vec<&str> = path.iter().map(String::as_str).filter(|it| it.parse::<usize>().is_err()).collect();
+    let path = names.join(".");
+    let whole = |suffix: &str| path == suffix || path.ends_with(&format!(".{suffix}"));
+    NOT_FOR_THE_CHECK.iter().any(|it| whole(it)) || path.contains("notices") || path.contains("left")
+}
+
+/// Every leaf below a value, by its path.
+fn leaves(value: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+    let mut below = |key: String, value: &Value| {
+        path.push(key);
+        leaves(value, path, out);
+        path.pop();
+    };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| below(key.clone(), value)),
+        Value::Array(list) => list.iter().enumerate().for_each(|(at, value)| below(at.to_string(), value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push(path.clone()),
+    }
+}
+
+fn at<'v>(value: &'v mut Value, path: &[String]) -> &'v mut Value {
+    path.iter().fold(value, |value, key| match value {
+        Value::Array(list) => &mut list[key.parse::<usize>().expect("an index")],
+        other => &mut other[key.as_str()],
+    })
+}
+
+/// Another value of the same kind; ARNs stay ARNs and ids of our own stay in shape.
+fn changed(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(format!("{text}x")),
+        Value::Number(number) => Value::from(number.as_u64().unwrap_or_default() + 7),
+        Value::Bool(it) => Value::Bool(!it),
+        Value::Null => Value::String("x".to_owned()),
+        other => other.clone(),
+    }
+}
+
+/// Whether the plan is refused, at reading or at checking.
+fn is_refused(value: &Value) -> bool {
+    let bytes = serde_json::to_vec(value).expect("JSON");
+    Plan::from_bytes(&bytes).map_or(true, |plan| !check(&plan).is_empty())
+}
+
+fn value() -> Value {
+    let plan = plan(&several(), &Settings::default()).expect("a plan");
+    serde_json::to_value(plan).expect("JSON")
+}
+
+#[test]
+fn every_word_of_a_unit_counts() {
+    let mut original = value();
+    assert!(!is_refused(&original));
+    let mut paths = Vec::new();
+    leaves(&original["units"], &mut vec!["units".to_owned()], &mut paths);
+    let (mut tried, mut passed) = (0, Vec::new());
+    for path in paths.iter().filter(|it| !is_exempt(it)) {
+        let spot = at(&mut original, path);
+        let kept = spot.clone();
+        *spot = changed(&kept);
+        if !is_refused(&original) {
+            passed.push(path.join("."));
+        }
+        *at(&mut original, path) = kept;
+        tried += 1;
+    }
+    assert!(tried > 300, "only {tried} places were tried");
+    assert!(passed.is_empty(), "{} of {tried} changes passed: {passed:#?}", passed.len());
+}
+
+#[test]
+fn a_step_that_is_missing_or_moved_is_refused() {
+    let original = value();
+    let units = original["units"].as_array().expect("units").len();
+    for unit in 0..units {
+        for list in ["steps", "undo"] {
+            let steps = original["units"][unit][list].as_array().expect("steps").len();
+            for step in 0..steps {
+                let mut missing = original.clone();
+                missing["units"][unit][list].as_array_mut().expect("steps").remove(step);
+                // A role's undo may be absent as a whole: then it is simply not undone by this plan.
+                let role_undo = steps == 1 && list == "undo";
+                assert!(role_undo || is_refused(&missing), "unit {unit} without {list} {step}");
+                if step > 0 {
+                    let mut swapped = original.clone();
+                    swapped["units"][unit][list].as_array_mut().expect("steps").swap(step, step - 1);
+                    assert!(is_refused(&swapped), "unit {unit} with {list} {step} before its predecessor");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_is_missing_doubled_or_in_another_wave_is_refused() {
+    let original = value();
+    let refused = |change: &dyn Fn(&mut Value), what: &str| {
+        let mut copy = original.clone();
+        change(&mut copy);
+        assert!(is_refused(&copy), "{what}");
+    };
+    refused(&|it| drop(it["units"].as_array_mut().expect("units").remove(0)), "a role unit is missing");
+    refused(
+        &|it| {
+            let first = it["units"][0].clone();
+            it["units"].as_array_mut().expect("units").push(first);
+        },
+        "a unit is doubled",
+    );
+    refused(&|it| it["waves"].as_array_mut().expect("waves").swap(0, 1), "prepare comes second");
+    refused(&|it| it["waves"][1]["name"] = it["waves"][0]["name"].clone(), "two waves of one name");
+    refused(&|it| it["account"] = Value::from("999988887777"), "another account");
+    refused(&|it| it["clusters"] = Value::Array(Vec::new()), "no clusters");
+    refused(&|it| it["units"][0]["steps"][0]["write"] = serde_json::json!({"deleteRole": {}}), "an unknown step");
+    refused(&|it| it["surprise"] = Value::from(1), "an unknown field");
+    refused(&|it| it["format"]["minor"] = Value::from(99), "a newer format");
+    refused(&|it| it["numbers"]["lease_duration"] = Value::from(1), "a lease that runs out");
+}

@@ -1,0 +1,230 @@
+//! The planner: one small inventory an idea.
+
+use std::collections::BTreeSet;
+
+use irsa_migrate::findings::{Code, Target as About, candidates};
+use irsa_migrate::inventory::{Inventory, Seen, Strategy, WorkloadKind};
+use irsa_migrate::plan::check::check;
+use irsa_migrate::plan::{Move, Plan, Request, Settings, Unit, UnitId, Work, plan};
+
+use crate::inventories::{Fleet, cluster_arn, one, role_arn, several, subject, trust};
+
+fn planned(inventory: &Inventory) -> Plan {
+    planned_with(inventory, "")
+}
+
+fn planned_with(inventory: &Inventory, settings: &str) -> Plan {
+    let plan = plan(inventory, &Settings::parse(settings).expect("settings")).expect("a plan");
+    let problems = check(&plan);
+    assert!(problems.is_empty(), "{problems:#?}");
+    plan
+}
+
+/// The waves with their units, roles by name.
+fn waves(plan: &Plan) -> Vec<String> {
+    let short = |id: &UnitId| {
+        id.0.rsplit("role/").next().map_or(String::new(), |it| it.rsplit("cluster/").next().unwrap_or(it).to_owned())
+    };
+    let wave = |it: &irsa_migrate::plan::Wave| {
+        format!("{}: {}", it.name, it.units.iter().map(short).collect::<Vec<_>>().join(", "))
+    };
+    plan.waves.iter().map(wave).collect()
+}
+
+fn held(plan: &Plan, about: &About) -> Vec<Code> {
+    let found = plan.held.iter().find(|it| it.what == *about);
+    found.map(|it| it.findings.iter().map(|it| it.code).collect()).unwrap_or_default()
+}
+
+fn unit_of<'a>(plan: &'a Plan, cluster: &str, namespace: &str, name: &str) -> &'a Unit {
+    plan.unit(&UnitId::of_subject(&subject(cluster, namespace, name))).expect("a unit")
+}
+
+#[test]
+fn one_service_account_whole() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&planned(&one())).expect("JSON"));
+}
+
+#[test]
+fn planning_twice_gives_the_same_bytes() {
+    let inventory = several();
+    let again = Inventory::from_bytes(&inventory.to_bytes().expect("bytes")).expect("the same inventory");
+    assert_eq!(again, inventory);
+    assert_eq!(planned(&inventory).to_bytes().expect("bytes"), planned(&again).to_bytes().expect("bytes"));
+    let read = Plan::from_bytes(&planned(&inventory).to_bytes().expect("bytes")).expect("the same plan");
+    assert_eq!(read, planned(&inventory));
+}
+
+#[test]
+fn a_role_is_one_unit_whoever_shares_it() {
+    let plan = planned(&several());
+    assert_eq!(
+        waves(&plan),
+        ["prepare: both, shared", "canary: blue/logs/ship", "rest: green/logs/ship, blue/shop/stock, blue/shop/cart",]
+    );
+    let thief = About::ServiceAccount(subject("green", "tenant", "thief"));
+    assert!(held(&plan, &thief).contains(&Code::TrustDoesNotGrant), "{:?}", plan.held);
+    let ship = unit_of(&plan, "blue", "logs", "ship");
+    let Work::ServiceAccount(work) = &ship.work else { panic!("a ServiceAccount") };
+    assert_eq!(work.workloads[0].moves, Move::Evict);
+    let evicts = ship.steps.iter().filter(|it| matches!(it.write, Some(Request::Evict { .. }))).count();
+    assert_eq!(evicts, 1);
+}
+
+#[test]
+fn waves_by_selector_and_what_no_wave_takes() {
+    let settings = r#"
+        [[wave]]
+        name = "green-first"
+        clusters = ["green"]
+        [[wave]]
+        name = "shop"
+        labels = { team = "shop" }
+        size = 1
+    "#;
+    let plan = planned_with(&several(), settings);
+    assert_eq!(waves(&plan), ["prepare: both, shared", "green-first: green/logs/ship", "shop: blue/shop/stock"]);
+    for (namespace, name) in [("shop", "cart"), ("logs", "ship")] {
+        let about = About::ServiceAccount(subject("blue", namespace, name));
+        assert_eq!(held(&plan, &about), [Code::InNoWave], "{name}");
+    }
+}
+
+#[test]
+fn a_role_that_nobody_needs_is_held() {
+    let plan = planned_with(&several(), "[scope]\nexclude = [\"shop\"]");
+    assert_eq!(held(&plan, &About::Role(role_arn("shared"))), [Code::RoleNotNeeded]);
+    assert_eq!(held(&plan, &About::ServiceAccount(subject("blue", "shop", "cart"))), [Code::OutOfScope]);
+}
+
+#[test]
+fn what_is_longer_than_every_window_is_held() {
+    let window = |minutes: u32| {
+        format!("[[window]]\ndays = [\"tue\"]\nstart = \"22:00\"\nminutes = {minutes}\ntime_zone = \"UTC\"")
+    };
+    let plan = planned_with(&one(), &window(1));
+    let about = About::ServiceAccount(subject("blue", "shop", "cart"));
+    assert_eq!(held(&plan, &about), [Code::NeverFitsWindow]);
+    assert!(plan.units.is_empty());
+    assert_eq!(planned_with(&one(), &window(60)).units.len(), 2);
+}
+
+#[test]
+fn each_kind_of_workload_moves_in_its_own_way() {
+    let account = ("shop", "cart", "cart");
+    let cases: [(WorkloadKind, fn(&mut irsa_migrate::inventory::Workload), Option<Move>); 8] = [
+        (WorkloadKind::Deployment, |_| {}, Some(Move::Roll)),
+        (WorkloadKind::Deployment, |it| it.strategy = Strategy::Recreate, Some(Move::Roll)),
+        (WorkloadKind::StatefulSet, |_| {}, Some(Move::Roll)),
+        (WorkloadKind::StatefulSet, |it| it.partition = 1, Some(Move::Evict)),
+        (WorkloadKind::DaemonSet, |it| it.strategy = Strategy::OnDelete, Some(Move::Evict)),
+        (WorkloadKind::ReplicaSet, |_| {}, Some(Move::Evict)),
+        (WorkloadKind::CronJob, |_| {}, None),
+        (WorkloadKind::Deployment, |it| it.skips_webhook = true, None),
+    ];
+    for (kind, change, wanted) in cases {
+        let inventory = Fleet::of(&["blue"])
+            .role("cart", &trust(&[("blue", "shop:cart")]))
+            .account("blue", "shop", "cart", "cart")
+            .workload("blue", account, kind, 2, change)
+            .0;
+        let plan = planned(&inventory);
+        let Work::ServiceAccount(work) = &unit_of(&plan, "blue", "shop", "cart").work else {
+            panic!("a ServiceAccount")
+        };
+        assert_eq!(work.workloads.first().map(|it| it.moves), wanted, "{kind}");
+        assert_eq!(work.left.len(), usize::from(wanted.is_none()), "{kind}: {:?}", work.left);
+    }
+}
+
+#[test]
+fn a_paused_deployment_is_held_unless_its_owner_restarts_it() {
+    let inventory = Fleet::of(&["blue"])
+        .role("cart", &trust(&[("blue", "shop:cart")]))
+        .account("blue", "shop", "cart", "cart")
+        .workload("blue", ("shop", "cart", "cart"), WorkloadKind::Deployment, 1, |it| it.paused = true)
+        .0;
+    let about = About::ServiceAccount(subject("blue", "shop", "cart"));
+    assert_eq!(held(&planned(&inventory), &about), [Code::RestartByOwner]);
+    let plan = planned_with(&inventory, "[apply]\nrestart = \"by-owner\"");
+    let names: Vec<&str> = unit_of(&plan, "blue", "shop", "cart").steps.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["associate", "effective", "await Deployment shop/cart", "verify"]);
+}
+
+#[test]
+fn everything_is_a_unit_or_held() {
+    for inventory in [one(), several()] {
+        let plan = planned(&inventory);
+        accounted_for(&inventory, &plan);
+    }
+}
+
+/// Units and held together are the candidates, and nothing is both.
+fn accounted_for(inventory: &Inventory, plan: &Plan) {
+    let units: BTreeSet<About> = plan
+        .units
+        .iter()
+        .map(|unit| match &unit.work {
+            Work::Role(work) => About::Role(work.role_arn.clone()),
+            Work::ServiceAccount(work) => About::ServiceAccount(work.subject.clone()),
+        })
+        .collect();
+    let held: BTreeSet<About> = plan.held.iter().map(|it| it.what.clone()).collect();
+    assert!(units.is_disjoint(&held), "{units:?} {held:?}");
+    let wanted = candidates(inventory);
+    let missing: Vec<&About> = wanted.iter().filter(|it| !units.contains(it) && !held.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(plan.held.iter().all(|it| !it.findings.is_empty()), "held without a reason: {:#?}", plan.held);
+}
+
+/// Each read of an inventory made to fail, one at a time.
+fn each_read_failed(inventory: &Inventory) -> Vec<(String, Inventory)> {
+    let mut all = Vec::new();
+    let mut fail = |what: String, change: &dyn Fn(&mut Inventory)| {
+        let mut copy = inventory.clone();
+        change(&mut copy);
+        all.push((what, copy));
+    };
+    let why = || "denied".to_owned();
+    for id in inventory.accounts.keys() {
+        fail("quota".into(), &|it| it.accounts.get_mut(id).expect("it").trust_quota = Seen::Unseen(why()));
+        fail("providers".into(), &|it| it.accounts.get_mut(id).expect("it").providers = Seen::Unseen(why()));
+        fail("roles".into(), &|it| it.accounts.get_mut(id).expect("it").roles = Seen::Unseen(why()));
+    }
+    for at in 0..inventory.clusters.len() {
+        fail(format!("facts of {at}"), &|it| it.clusters[at].facts = Seen::Unseen(why()));
+        fail(format!("associations of {at}"), &|it| it.clusters[at].associations = Seen::Unseen(why()));
+        fail(format!("ServiceAccounts of {at}"), &|it| it.clusters[at].service_accounts = Seen::Unseen(why()));
+        fail(format!("pods of {at}"), &|it| it.clusters[at].pods = Seen::Unseen(why()));
+        fail(format!("nodes of {at}"), &|it| it.clusters[at].nodes = Seen::Unseen(why()));
+        fail(format!("add-ons of {at}"), &|it| it.clusters[at].addons = Seen::Unseen(why()));
+        for kind in WorkloadKind::ALL {
+            fail(format!("{kind} of {at}"), &|it| {
+                it.clusters[at].workloads.insert(kind, Seen::Unseen(why()));
+            });
+        }
+    }
+    all
+}
+
+#[test]
+fn a_read_that_fails_only_takes_units_away() {
+    let inventory = several();
+    let whole: BTreeSet<UnitId> = planned(&inventory).units.into_iter().map(|it| it.id).collect();
+    for (what, partial) in each_read_failed(&inventory) {
+        let plan = planned(&partial);
+        let left: BTreeSet<UnitId> = plan.units.iter().map(|it| it.id.clone()).collect();
+        assert!(left.is_subset(&whole), "{what}: {left:?}");
+        accounted_for(&partial, &plan);
+        // Whatever was not read concerns somebody here.
+        let unaffected = what.starts_with("add-ons");
+        assert!(unaffected || left.len() < whole.len(), "{what} failed, and everything is planned all the same");
+    }
+}
+
+#[test]
+fn the_plan_names_only_what_it_must_look_into() {
+    let plan = planned(&several());
+    let clusters: Vec<_> = plan.clusters.iter().map(|it| it.arn.clone()).collect();
+    assert_eq!(clusters, [cluster_arn("blue"), cluster_arn("green")]);
+}
