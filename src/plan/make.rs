@@ -237,7 +237,9 @@ impl<'a> Planner<'a> {
     /// The waves, and the units in their order.
     fn units(&mut self) -> (Vec<Wave>, Vec<Unit>) {
         let by_role = self.by_role();
-        let clusters: Vec<_> = self.inventory.clusters.iter().map(|it| it.arn.clone()).collect();
+        // Our statement names no cluster whose issuer is unknown, so that nobody there can use it.
+        let known = self.inventory.clusters.iter().filter(|it| it.issuer().is_some());
+        let clusters: Vec<_> = known.map(|it| it.arn.clone()).collect();
         let mut units = Vec::new();
         for (arn, prepared) in std::mem::take(&mut self.prepared) {
             let subjects = by_role.get(&arn).cloned().unwrap_or_default();
