@@ -1,5 +1,5 @@
 //! The tests that need no server, in one binary.
-#![expect(clippy::expect_used, reason = "a helper of a test that cannot go on says so, and where")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test that cannot go on says where")]
 
 mod architecture;
 mod inventories;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use irsa_migrate::findings::{Code, Target as About, candidates};
-use irsa_migrate::inventory::{Inventory, Seen, Strategy, WorkloadKind};
+use irsa_migrate::inventory::{Inventory, Seen, Strategy, Workload, WorkloadKind};
 use irsa_migrate::plan::check::check;
 use irsa_migrate::plan::{Move, Plan, Request, Settings, Unit, UnitId, Work, plan};
 
@@ -112,7 +112,8 @@ fn what_is_longer_than_every_window_is_held() {
 #[test]
 fn each_kind_of_workload_moves_in_its_own_way() {
     let account = ("shop", "cart", "cart");
-    let cases: [(WorkloadKind, fn(&mut irsa_migrate::inventory::Workload), Option<Move>); 8] = [
+    type Case = (WorkloadKind, fn(&mut Workload), Option<Move>);
+    let cases: [Case; 8] = [
         (WorkloadKind::Deployment, |_| {}, Some(Move::Roll)),
         (WorkloadKind::Deployment, |it| it.strategy = Strategy::Recreate, Some(Move::Roll)),
         (WorkloadKind::StatefulSet, |_| {}, Some(Move::Roll)),
