@@ -7,4 +7,5 @@ mod journal;
 mod permissions;
 mod plan_check;
 mod planner;
+mod rollback;
 mod trust_corpus;
