@@ -1,8 +1,10 @@
 //! The cluster as a whole.
 
+use std::collections::BTreeSet;
+
 use super::checks::{need, unread};
 use super::{Code, Explanation, Finding, Severity, Target};
-use crate::inventory::{AgentOnNode, Cluster, ClusterFacts, Compute, Inventory};
+use crate::inventory::{AgentOnNode, Cluster, ClusterFacts, Compute, Inventory, ServiceAccount};
 use crate::model::RoleArn;
 
 const RESTRICTIONS: &str = "https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html";
@@ -227,25 +229,22 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Whether an association for every annotated ServiceAccount has room.
-fn quota(cluster: &Cluster) -> impl Iterator<Item = Finding> {
-    let count = || {
-        let there = cluster.associations.get()?;
-        let wanted = cluster.service_accounts.get()?.iter().filter(|it| {
-            let asks = it.role_arn.as_deref().is_some_and(|arn| RoleArn::parse(arn).is_ok());
-            asks && matches!(cluster.association(&it.namespace, &it.name), Ok(None))
-        });
-        Some((there.len(), wanted.count()))
+fn quota(cluster: &Cluster) -> Option<Finding> {
+    let associations = cluster.associations.get()?;
+    let there: BTreeSet<(&str, &str)> =
+        associations.iter().map(|it| (it.namespace.as_str(), it.service_account.as_str())).collect();
+    let asks = |it: &&ServiceAccount| {
+        it.role_arn.as_deref().is_some_and(|arn| RoleArn::parse(arn).is_ok())
+            && !there.contains(&(it.namespace.as_str(), it.name.as_str()))
     };
-    let finding = count().and_then(|(there, wanted)| {
-        let code = match there + wanted {
-            total if total > MOST_ASSOCIATIONS => Code::AssociationQuota,
-            total if total > MOST_ASSOCIATIONS / 10 * 9 => Code::AssociationQuotaNear,
-            _ => return None,
-        };
-        let evidence = format!("{there} associations, {wanted} more wanted, {MOST_ASSOCIATIONS} allowed");
-        Some(Finding::new(code, Target::Cluster(cluster.arn.clone()), evidence))
-    });
-    finding.into_iter()
+    let wanted = cluster.service_accounts.get()?.iter().filter(asks).count();
+    let code = match there.len() + wanted {
+        total if total > MOST_ASSOCIATIONS => Code::AssociationQuota,
+        total if total > MOST_ASSOCIATIONS / 10 * 9 => Code::AssociationQuotaNear,
+        _ => return None,
+    };
+    let evidence = format!("{} associations, {wanted} more wanted, {MOST_ASSOCIATIONS} allowed", there.len());
+    Some(Finding::new(code, Target::Cluster(cluster.arn.clone()), evidence))
 }
 
 fn mixed(cluster: &Cluster) -> Option<Finding> {

@@ -93,13 +93,13 @@ pub(super) const UNKNOWN: Explanation = Explanation {
 /// Whether pods of this ServiceAccount would find an agent, where they run and where they may.
 pub(super) fn checks(place: &Place<'_>) -> Vec<Finding> {
     let mut out = Vec::new();
-    let Some(nodes) = need(&place.cluster.nodes, &place.target(), "the cluster's nodes", &mut out) else {
+    if need(&place.cluster.nodes, &place.target(), "the cluster's nodes", &mut out).is_none() {
         return out;
-    };
-    let nodes: BTreeMap<&str, &Node> = nodes.iter().map(|it| (it.name.as_str(), it)).collect();
+    }
+    let nodes = place.nodes();
     let mut unseen = BTreeMap::new();
-    let running = where_they_run(place, &nodes, &mut unseen, &mut out);
-    where_they_may(place, &nodes, &running, &mut unseen, &mut out);
+    let running = where_they_run(place, nodes, &mut unseen, &mut out);
+    where_they_may(place, nodes, &running, &mut unseen, &mut out);
     // One failed list of pods leaves the agent of every node unseen: one finding for each cause.
     out.extend(unseen.into_iter().map(|(why, on)| unread(place.target(), &format!("the agent on {}", names(on)), why)));
     out

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::checks::{Checks, Place, names, need, quote, unread};
 use super::policy_text::{each_text, mentions};
 use super::{Code, Explanation, Finding, Severity, Target};
-use crate::inventory::{Account, Inventory, Role, RoleDetail, Seen, ServiceAccount};
+use crate::inventory::{Account, Inventory, Role, RoleDetail, Seen};
 use crate::model::{Issuer, RoleArn};
 
 const ASSOCIATION: &str = "https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html";
@@ -177,7 +177,12 @@ pub fn owner_of(detail: &RoleDetail) -> Owner {
 }
 
 /// The role that an annotation names, if it is there and in the cluster's account.
-pub(super) fn find<'a>(place: &Place<'a>, role: &RoleArn, out: &mut Vec<Finding>) -> Option<(&'a Account, &'a Role)> {
+pub(super) fn find<'a>(
+    checks: &Checks<'a>,
+    place: &Place<'a>,
+    role: &RoleArn,
+    out: &mut Vec<Finding>,
+) -> Option<(&'a Account, &'a Role)> {
     let (home, partition) = (place.cluster.arn.account(), place.cluster.arn.partition());
     if role.account() != home || role.partition() != partition {
         let evidence = format!("{role}, and the cluster is in account {home} of partition {partition}");
@@ -189,7 +194,7 @@ pub(super) fn find<'a>(place: &Place<'a>, role: &RoleArn, out: &mut Vec<Finding>
         return None;
     };
     let roles = need(&account.roles, &place.target(), "the account's roles", out)?;
-    if let Some(found) = roles.iter().find(|it| it.arn == *role) {
+    if let Some(found) = checks.role_of(role) {
         return Some((account, found));
     }
     let namesake = roles.iter().find(|it| it.arn.name().eq_ignore_ascii_case(role.name()));
@@ -236,14 +241,13 @@ pub(super) fn owner(role: &Role) -> Finding {
 }
 
 /// A role that no ServiceAccount in sight asks for.
-pub(super) fn unused(inventory: &Inventory, role: &Role) -> Vec<Finding> {
-    let target = Target::Role(role.arn.clone());
+pub(super) fn unused(checks: &Checks<'_>, role: &Role) -> Vec<Finding> {
     let mut out = Vec::new();
-    for cluster in &inventory.clusters {
-        let asked = |it: &ServiceAccount| it.role_arn.as_deref() == Some(role.arn.as_str());
-        if cluster.service_accounts.get().is_some_and(|all| all.iter().any(asked)) {
-            return Vec::new();
-        }
+    if checks.is_asked_for(&role.arn) {
+        return out;
+    }
+    let target = Target::Role(role.arn.clone());
+    for cluster in &checks.inventory.clusters {
         need(&cluster.service_accounts, &target, &format!("the ServiceAccounts of {}", cluster.arn), &mut out);
     }
     if out.is_empty() {
@@ -254,20 +258,22 @@ pub(super) fn unused(inventory: &Inventory, role: &Role) -> Vec<Finding> {
 
 /// Other roles that trust the ServiceAccount: a web identity token opens them all.
 pub(super) fn second(checks: &Checks<'_>, place: &Place<'_>, own: &RoleArn, out: &mut Vec<Finding>) {
-    let (mut by_name, mut by_pattern) = (BTreeSet::new(), BTreeSet::new());
     let Some(issuer) = place.cluster.issuer() else { return };
-    for (role, read) in checks.readings(&own.account()).filter(|(role, _)| role.arn != *own) {
-        let Ok(reading) = read else { continue };
-        if reading.grants.names_literally(place.subject) {
-            by_name.insert(role.arn.as_str());
-        } else if reading.grants.allows(place.subject) {
-            by_pattern.insert(role.arn.as_str());
+    let mut by_name = checks.naming(place.subject, &own.account());
+    let mut by_pattern = BTreeSet::new();
+    for (role, reading) in checks.wide(&own.account()).filter(|(role, _)| !by_name.contains(&role.arn)) {
+        if reading.grants.allows(place.subject) {
+            by_pattern.insert((&role.arn, false));
         } else if reading.held() && mentions(&role.trust, issuer.as_str()) {
             // What could not be read exactly may grant it. That the name itself stands there says more.
-            let named = mentions(&role.trust, &place.subject.token_subject());
-            (if named { &mut by_name } else { &mut by_pattern }).insert(role.arn.as_str());
+            by_pattern.insert((&role.arn, mentions(&role.trust, &place.subject.token_subject())));
         }
     }
+    by_name.extend(by_pattern.iter().filter(|(_, named)| *named).map(|(role, _)| *role));
+    by_name.remove(own);
+    let by_name: Vec<&str> = by_name.into_iter().map(RoleArn::as_str).collect();
+    let by_pattern = by_pattern.into_iter().filter(|(role, named)| !named && *role != own);
+    let by_pattern: Vec<&str> = by_pattern.map(|(role, _)| role.as_str()).collect();
     if !by_name.is_empty() {
         out.push(place.finding(Code::SecondRole, names(by_name)));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{Checks, Place, unread};
+use super::checks::{Checks, Place, need, unread};
 use super::policy_text::mentions;
 use super::{
     Code, Finding, Target, about_addon, about_annotation, about_association, about_cluster, about_node, about_role,
@@ -122,7 +122,7 @@ impl<'a> Checks<'a> {
         let mut all = BTreeSet::new();
         for cluster in &self.inventory.clusters {
             for subject in subjects(cluster) {
-                let account = self.inventory.service_account(&subject);
+                let account = self.place(&subject).and_then(|it| it.service_account());
                 let Some(role) = account.and_then(|it| RoleArn::parse(it.role_arn.as_deref()?).ok()) else { continue };
                 let findings = self.subject(&subject, Detail::NotYet);
                 let final_word = |it: &Finding| it.code.leaves_nothing_to_do() || it.blocks() && !it.may_be_answered();
@@ -135,21 +135,16 @@ impl<'a> Checks<'a> {
     }
 
     fn subject(&self, subject: &Subject, detail: Detail) -> Vec<Finding> {
-        let Some(cluster) = self.inventory.cluster(&subject.cluster) else {
+        let Some(place) = self.place(subject) else {
             let target = Target::ServiceAccount(subject.clone());
             return vec![unread(target, "its cluster", "it is not in the inventory")];
         };
-        let place = Place { inventory: self.inventory, cluster, subject };
-        let mut out = about_cluster::blockers(self.inventory, cluster);
-        if cluster.service_accounts.get().is_none() {
-            out.push(unread(place.target(), "the ServiceAccount", "the cluster's ServiceAccounts were not read"));
+        let mut out = place.of_cluster().to_vec();
+        need(&place.cluster.associations, &place.target(), "its association", &mut out);
+        if need(&place.cluster.service_accounts, &place.target(), "the ServiceAccount", &mut out).is_none() {
             return out;
         }
-        let association = cluster.association(&subject.namespace, &subject.service_account);
-        let association = association.unwrap_or_else(|why| {
-            out.push(unread(place.target(), "its association", why));
-            None
-        });
+        let association = place.association();
         let Some(account) = place.service_account() else {
             match association {
                 Some(it) => out.push(about_association::orphan(&place, it)),
@@ -188,7 +183,7 @@ impl<'a> Checks<'a> {
 
     /// The role of an annotation, and whether it trusts the ServiceAccount today.
     fn role_of_subject(&self, place: &Place<'_>, role: &RoleArn, detail: Detail, out: &mut Vec<Finding>) {
-        let Some((account, found)) = about_role::find(place, role, out) else { return };
+        let Some((account, found)) = about_role::find(self, place, role, out) else { return };
         if let Some(issuer) = place.cluster.issuer() {
             out.extend(about_trust::of_subject(place, account, found, issuer));
         }
@@ -200,14 +195,10 @@ impl<'a> Checks<'a> {
         let mut out = Vec::new();
         let target = Target::Role(arn.clone());
         let Some(account) = about_trust::need_account(self.inventory, arn, &mut out) else { return out };
-        let roles = match account.roles.as_result() {
-            Ok(it) => it,
-            Err(why) => {
-                out.push(unread(target, "the role", why));
-                return out;
-            }
-        };
-        let Some(role) = roles.iter().find(|it| it.arn == *arn) else {
+        if need(&account.roles, &target, "the role", &mut out).is_none() {
+            return out;
+        }
+        let Some(role) = self.role_of(arn) else {
             out.push(Finding::new(Code::RoleAbsent, target, format!("there is no {arn}")));
             return out;
         };
@@ -215,7 +206,7 @@ impl<'a> Checks<'a> {
         if let Some(read) = self.reading(arn) {
             out.extend(about_trust::of_role(role, read));
         }
-        let unused = about_role::unused(self.inventory, role);
+        let unused = about_role::unused(self, role);
         let idle = !unused.is_empty();
         out.extend(unused);
         // Who keeps a role matters only where it would be edited.
@@ -248,10 +239,8 @@ impl<'a> Checks<'a> {
         let known = subjects(cluster);
         let named: BTreeSet<Subject> =
             cluster.seen_workloads().map(|it| cluster.subject(&it.at.namespace, &it.service_account)).collect();
-        let missing = |it: &&Subject| !known.contains(*it) && self.inventory.service_account(it).is_none();
-        let finding =
-            |subject: &Subject| about_annotation::absent(&Place { inventory: self.inventory, cluster, subject });
-        named.iter().filter(missing).filter_map(finding).collect()
+        let places = named.iter().filter(|it| !known.contains(*it)).filter_map(|it| self.place(it));
+        places.filter(|it| it.service_account().is_none()).filter_map(|it| about_annotation::absent(&it)).collect()
     }
 }
 
