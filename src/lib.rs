@@ -30,3 +30,4 @@ pub mod scan;
 
 // Worlds.
 pub mod live;
+pub mod sim;
