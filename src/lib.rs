@@ -31,3 +31,7 @@ pub mod scan;
 // Worlds.
 pub mod live;
 pub mod sim;
+
+// Program.
+pub mod cli;
+pub mod view;

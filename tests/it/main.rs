@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test that cannot go on says where")]
 
 mod architecture;
+mod cli;
+mod cli_explain;
 mod evaluate;
 mod inventories;
 mod journal;

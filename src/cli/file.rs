@@ -1,0 +1,148 @@
+//! Files that are read and written: bounded in size, and never half there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::CommandError;
+use super::exit::Exit;
+use crate::inventory::{Inventory, InventoryError};
+use crate::model::{Digest, FormatError};
+use crate::plan::settings::SettingsError;
+use crate::plan::{Plan, PlanFileError, Settings};
+
+const MIB: u64 = 1 << 20;
+
+/// A plan of some thousand units has some 20 MiB.
+pub(crate) const MOST_OF_A_PLAN: u64 = 64 * MIB;
+/// An inventory of a hundred clusters with a thousand pods each has some 100 MiB.
+pub(crate) const MOST_OF_AN_INVENTORY: u64 = 512 * MIB;
+/// Settings are written by hand.
+const MOST_OF_SETTINGS: u64 = MIB;
+/// The settings that are read where no others are named.
+const SETTINGS: &str = "irsa-migrate.toml";
+
+/// A file's bytes, if there are no more than `most`.
+pub(crate) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, CommandError> {
+    let shown = path.display();
+    let fail = |error: &io::Error| {
+        let failed = CommandError::usage(format!("{what} {shown} cannot be read: {error}"));
+        if error.kind() == io::ErrorKind::NotFound { failed.hint("is the path right?") } else { failed }
+    };
+    let file = File::open(path).map_err(|error| fail(&error))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long from one that just fits.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+    if bytes.len() as u64 > most {
+        let mib = most / MIB;
+        return Err(
+            CommandError::usage(format!("{what} {shown} has more than {mib} MiB")).hint("is it the right file?")
+        );
+    }
+    Ok(bytes)
+}
+
+/// Writes a file for the user's eyes alone, whole or not at all.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let fail = |error: io::Error| CommandError::usage(format!("{} cannot be written: {error}", path.display()));
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(fail)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| {
+        // What is half written helps nobody; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&beside);
+        fail(error)
+    })
+}
+
+/// A plan with its bytes, which are what a digest is of.
+pub(crate) struct PlanFile {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) plan: Plan,
+    pub(crate) digest: Digest,
+}
+
+/// Reads a plan. Whether it may be carried out is another question.
+pub(crate) fn plan(path: &Path) -> Result<PlanFile, CommandError> {
+    let bytes = read(path, "the plan", MOST_OF_A_PLAN)?;
+    plan_of(bytes).map_err(|error| at(path, error))
+}
+
+/// A plan from its bytes.
+pub(crate) fn plan_of(bytes: Vec<u8>) -> Result<PlanFile, CommandError> {
+    let plan = Plan::from_bytes(&bytes).map_err(|error| match error {
+        PlanFileError::Malformed(error) => malformed("plan", &error),
+        PlanFileError::Format(error) => wrong_format(&error),
+    })?;
+    Ok(PlanFile { digest: Digest::of(&bytes), bytes, plan })
+}
+
+/// Reads an inventory.
+pub(crate) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
+    let bytes = read(path, "the inventory", MOST_OF_AN_INVENTORY)?;
+    inventory_of(&bytes).map_err(|error| at(path, error))
+}
+
+/// An inventory from its bytes.
+pub(crate) fn inventory_of(bytes: &[u8]) -> Result<Inventory, CommandError> {
+    Inventory::from_bytes(bytes).map_err(|error| match error {
+        InventoryError::Malformed(error) => malformed("inventory", &error),
+        InventoryError::Format(error) => wrong_format(&error),
+    })
+}
+
+/// Reads the settings: the file that is named, else `irsa-migrate.toml` if it is there, else none.
+pub(crate) fn settings(named: Option<&Path>) -> Result<(Settings, Option<PathBuf>), CommandError> {
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(SETTINGS).exists() => Path::new(SETTINGS),
+        None => return Ok((Settings::default(), None)),
+    };
+    let bytes = read(path, "the settings", MOST_OF_SETTINGS)?;
+    let shown = path.display();
+    let text = String::from_utf8(bytes).map_err(|_| {
+        CommandError::usage(format!("the settings {shown} are not text")).hint("they are TOML, in UTF-8")
+    })?;
+    let settings = Settings::parse(&text).map_err(|error| match error {
+        SettingsError::Toml(error) => {
+            let place = error.span().map(|it| text[..it.start.min(text.len())].lines().count().max(1));
+            let line = place.map(|it| format!(" in line {it}")).unwrap_or_default();
+            CommandError::usage(format!("the settings {shown} cannot be used{line}: {}", error.message()))
+        }
+        SettingsError::Window(_) | SettingsError::Value(_) => {
+            CommandError::usage(format!("the settings {shown} cannot be used: {error}"))
+        }
+    })?;
+    Ok((settings, Some(path.to_owned())))
+}
+
+fn at(path: &Path, error: CommandError) -> CommandError {
+    CommandError { message: format!("{}: {}", path.display(), error.message), ..error }
+}
+
+fn malformed(what: &str, error: &serde_json::Error) -> CommandError {
+    use serde_json::error::Category;
+    let hint = match error.classify() {
+        Category::Eof => "the file is cut off: make it again",
+        Category::Syntax => "the file is not JSON: was it changed by hand, or is it another file?",
+        Category::Data => "the file was changed by hand, or is another file",
+        Category::Io => "the file cannot be read",
+    };
+    CommandError::new(Exit::Usage, format!("this is not {} {what}: {error}", article(what))).hint(hint)
+}
+
+fn article(what: &str) -> &'static str {
+    if what.starts_with('i') { "an" } else { "a" }
+}
+
+fn wrong_format(error: &FormatError) -> CommandError {
+    let hint = match error {
+        FormatError::WrongKind { .. } => "`irsa-migrate show FILE` shows either",
+        FormatError::Newer { .. } => "it was made by a newer irsa-migrate: use that one, or make the file again",
+    };
+    CommandError::usage(error.to_string()).hint(hint)
+}

@@ -1,0 +1,12 @@
+//! Values, made readable: as text for a terminal, as Markdown for a pull request, as JSON.
+//!
+//! A view turns a value into a [`doc::Doc`]; a renderer turns that into bytes and
+//! neutralises everything in it. Views compute nothing that anybody acts on.
+
+pub mod doc;
+mod finding;
+pub mod markdown;
+pub mod sanitize;
+pub mod text;
+
+pub use finding::explanation;
