@@ -51,6 +51,10 @@ enum Value {
 pub(crate) fn judge<'p>(condition: &'p Condition, version: Version, request: Request<'_>) -> Outcome<'p> {
     let operator = condition.operator;
     let known = request.known(&condition.key);
+    // Whether one or all of the values must differ is not documented.
+    if operator.set == Some(Set::Any) && operator.negated && condition.values.len() > 1 && known != Known::Absent {
+        return Outcome::Unsure(Code::ConditionNotUnderstood);
+    }
     if operator.test == Test::Null {
         return judge_null(condition, &known);
     }

@@ -300,6 +300,7 @@ impl<'d> Reader<'d> {
                 hits.map(|(index, _)| index).collect()
             };
             let ways: BTreeSet<Vec<usize>> = audiences.iter().map(applying).collect();
+            let before = kept.len();
             for way in ways {
                 let mut regions = vec![region.clone()];
                 for (denied, _) in way.iter().filter_map(|index| denials.get(*index)) {
@@ -312,10 +313,10 @@ impl<'d> Reader<'d> {
                         return Err(TooComplex);
                     }
                 }
-                if regions.is_empty() {
-                    self.notes([(Code::Denied, self.document.policy().range.start)]);
-                }
                 kept.extend(regions);
+            }
+            if kept.len() == before {
+                self.notes([(Code::Denied, self.document.policy().range.start)]);
             }
         }
         Ok(kept)

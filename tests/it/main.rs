@@ -12,3 +12,9 @@ mod plan_check;
 mod planner;
 mod rollback;
 mod trust_corpus;
+#[cfg(test)]
+mod trust_proof;
+#[cfg(test)]
+mod trust_random;
+#[cfg(test)]
+mod trust_rules;
