@@ -1,10 +1,6 @@
 //! The harness itself: who may come in, with which tokens, and what they may do.
 
-use std::time::{Duration, SystemTime};
-
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
@@ -16,7 +12,7 @@ use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::harness::{Identity, Plane, User, objects, wait};
+use crate::harness::{Identity, Plane, User, eks_token, objects, wait};
 
 fn typed<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).expect("an object of its kind")
@@ -64,31 +60,6 @@ async fn may_list_namespaces(client: &Client) {
         }
     };
     tokio::time::timeout(wait::PATIENCE, trying).await.expect("the role is seen");
-}
-
-/// A token as `aws eks get-token` makes it.
-#[expect(clippy::disallowed_methods, reason = "the test stands for a tool with a clock of its own")]
-fn eks_token(credentials: &Credentials, region: &str, cluster: &str) -> String {
-    let mut settings = SigningSettings::default();
-    settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(Duration::from_secs(60));
-    let identity = credentials.clone().into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("sts")
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()
-        .expect("everything is set")
-        .into();
-    let url = format!("https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15");
-    let headers = [("x-k8s-aws-id", cluster)].into_iter();
-    let request = SignableRequest::new("GET", &url, headers, SignableBody::Bytes(&[])).expect("a request");
-    let (instructions, _) = sign(request, &params).expect("a signature").into_parts();
-    let mut signed = http::Request::get(&url).body(()).expect("a request");
-    instructions.apply_to_request_http1x(&mut signed);
-    format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(signed.uri().to_string()))
 }
 
 #[tokio::test]

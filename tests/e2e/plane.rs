@@ -2,6 +2,7 @@
 //! scenarios rely on. Workloads and pods.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -10,7 +11,7 @@ use k8s_openapi::api::core::v1::{LimitRange, Pod};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta};
 use serde_json::json;
 
-use crate::harness::{Config, Mode, Plane, TestNamespace, objects, wait};
+use crate::harness::{AssociationView, Config, Mode, Plane, TestNamespace, objects, wait};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/app";
 const RESTART: &str = "irsa-migrate/restart";
@@ -239,8 +240,8 @@ async fn replicas_of_the_webhook_may_disagree() {
 #[tokio::test]
 async fn with_two_api_servers_a_connection_sees_one_replica() {
     let plane = Plane::start(Config { api_servers: 2, nodes: 0, ..Config::named("pair") });
+    plane.feed_all(Arc::new(|replica, _, account| (replica == 1 && account == "app").then(AssociationView::default)));
     let space = plane.namespace("pair").await;
-    space.associations().add_to_replica(1, "app");
     space.create_object(&objects::service_account("app", Some(ROLE))).await;
 
     let probe = objects::pod("probe", "app");

@@ -38,6 +38,7 @@ pub(crate) struct Hooks {
     replicas: usize,
     next: AtomicUsize,
     admissions: AtomicU64,
+    /// By namespace; the empty name is every other namespace.
     feeds: RwLock<HashMap<String, Feed>>,
     callers: RwLock<BTreeMap<String, (Credentials, Identity)>>,
     client: OnceLock<Client>,
@@ -79,7 +80,8 @@ impl Hooks {
         assert!(self.client.set(client).is_ok(), "one API for the whole life of a plane");
     }
 
-    /// From now on `feed` answers for every ServiceAccount of `namespace`.
+    /// From now on `feed` answers for every ServiceAccount of `namespace`, or of
+    /// the namespaces that nobody else answers for if that is empty.
     pub(crate) fn feed(&self, namespace: &str, feed: Feed) {
         self.feeds.write().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned(), feed);
     }
@@ -104,8 +106,9 @@ impl Hooks {
     }
 
     fn association(&self, replica: usize, namespace: &str, service_account: &str) -> Option<AssociationView> {
-        let feed = self.feeds.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned();
-        feed.and_then(|feed| feed(replica, namespace, service_account))
+        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
+        let feed = feeds.get(namespace).or_else(|| feeds.get(""))?;
+        feed(replica, namespace, service_account)
     }
 
     async fn annotations(&self, namespace: &str, service_account: &str) -> Option<BTreeMap<String, String>> {
@@ -153,6 +156,9 @@ pub(crate) fn registration(address: SocketAddr, authority: &str) -> MutatingWebh
             "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
             "objectSelector": {"matchExpressions": [{"key": webhook::SKIP_LABEL, "operator": "DoesNotExist"}]},
             "failurePolicy": "Ignore",
+            // The longest that Kubernetes takes: on a loaded machine a late answer
+            // would be no answer, and the pod admitted without credentials.
+            "timeoutSeconds": 30,
             "sideEffects": "None",
             "reinvocationPolicy": "IfNeeded",
             "admissionReviewVersions": ["v1"],

@@ -15,6 +15,10 @@
 //! }
 //! ```
 //!
+//! On a plane of one's own with several namespaces, `plane.feed_all(closure)` asks
+//! the closure `(replica, namespace, service_account) -> Option<AssociationView>`
+//! for each pod, so a simulated AWS decides what each replica may see by now.
+//!
 //! A wait watches for its state and panics with what it saw when patience is
 //! over; a failing test prints the ends of the servers' logs.
 
@@ -31,10 +35,11 @@ mod process;
 mod tokens;
 mod tools;
 pub(crate) mod wait;
-pub(crate) mod webhook;
+mod webhook;
 
 pub(crate) use aws::Emulator;
 pub(crate) use kubeconfig::User;
 pub(crate) use namespace::{Mode, TestNamespace};
 pub(crate) use plane::{Config, Plane};
-pub(crate) use tokens::Identity;
+pub(crate) use tokens::{Identity, eks_token};
+pub(crate) use webhook::AssociationView;

@@ -152,6 +152,11 @@ impl Plane {
         self.hooks.feed(namespace, feed);
     }
 
+    /// The same for every namespace of a plane of one's own.
+    pub(crate) fn feed_all(&self, feed: Feed) {
+        self.hooks.feed("", feed);
+    }
+
     /// From now on the API server takes EKS tokens made with `credentials` for
     /// `identity`.
     pub(crate) fn accept(&self, credentials: Credentials, identity: Identity) {

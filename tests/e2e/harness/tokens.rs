@@ -7,6 +7,8 @@
 //! request is signed once more and compared.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -21,11 +23,26 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::tools::Tools;
+
 /// Who a caller is inside Kubernetes, as an access entry says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) user: String,
     pub(crate) groups: Vec<String>,
+}
+
+/// A token as `aws eks get-token` makes it: signed by botocore, now.
+pub(crate) fn eks_token(credentials: &Credentials, region: &str, cluster: &str) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/harness/eks_token.py");
+    let output = Command::new(Tools::get().python("python"))
+        .arg(script)
+        .args([credentials.access_key_id(), credentials.secret_access_key()])
+        .args([credentials.session_token().unwrap_or_default(), region, cluster])
+        .output()
+        .expect("python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("base64").trim().to_owned()
 }
 
 /// The answer to a TokenReview.
@@ -146,5 +163,48 @@ impl Presigned {
         let request =
             SignableRequest::new("GET", url, headers, SignableBody::Bytes(&[])).map_err(|error| error.to_string())?;
         Ok(sign(request, &params).map_err(|error| error.to_string())?.signature().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-01T00:00:00Z, in seconds.
+    const SIGNED: u64 = 1_767_225_600;
+
+    fn refusal(url: &str, seconds_later: u64) -> String {
+        let token = format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(SIGNED + seconds_later);
+        let credentials = Credentials::new("AKIA", "secret", None, None, "test");
+        let identity = Identity { user: "engineer".to_owned(), groups: Vec::new() };
+        let callers = [("AKIA".to_owned(), (credentials, identity))].into();
+        authenticate(&token, "cluster", &callers, now).expect_err("a refusal")
+    }
+
+    #[test]
+    fn each_rule_of_the_authenticator_refuses_with_its_reason() {
+        let good = "https://sts.eu-west-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15\
+            &X-Amz-Credential=AKIA%2F20260101%2Feu-west-1%2Fsts%2Faws4_request&X-Amz-Date=20260101T000000Z\
+            &X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id&X-Amz-Signature=00";
+        let unsigned = "not signed by AKIA for the cluster cluster";
+        assert_eq!(refusal(good, 900), unsigned, "everything else about it is right, until its last second");
+        assert_eq!(refusal(good, 901), "expired");
+        let cases = [
+            ("sts.eu-west-1.amazonaws.com", "sts.example.com", "sts.example.com is not STS"),
+            ("sts.eu-west-1", "sts.us-east-1", "sts.us-east-1.amazonaws.com is not STS"),
+            ("amazonaws.com/", "amazonaws.com/x", "sts.eu-west-1.amazonaws.com is not STS"),
+            ("GetCallerIdentity", "AssumeRole", "not a GetCallerIdentity request"),
+            ("%3Bx-k8s-aws-id", "", "the cluster is not among the signed headers"),
+            ("X-Amz-Expires=60", "X-Amz-Expires=901", "lives longer than 15 minutes"),
+            ("X-Amz-Expires=60&", "", "X-Amz-Expires is missing"),
+            ("=AKIA", "=AKIB", "unknown access key AKIB"),
+            ("%2Fsts%2F", "%2Fiam%2F", "not a credential scope for STS: AKIA/20260101/eu-west-1/iam/aws4_request"),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(refusal(&good.replace(from, to), 0), expected);
+        }
+        let global = good.replace("sts.eu-west-1.amazonaws.com", "sts.amazonaws.com");
+        assert_eq!(refusal(&global, 0), unsigned, "the global endpoint is STS, too");
     }
 }
