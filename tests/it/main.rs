@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test that cannot go on says where")]
 
 mod architecture;
+mod aws;
 mod cli;
 mod cli_explain;
 mod evaluate;
@@ -10,6 +11,7 @@ mod journal;
 mod permissions;
 mod plan_check;
 mod planner;
+mod recorded;
 mod rollback;
 mod trust_corpus;
 #[cfg(test)]
