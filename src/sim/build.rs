@@ -1,0 +1,434 @@
+//! Worlds to order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::aws::{AGENT_ADDON, RoleState};
+use super::handle::Sim;
+use super::kube::{Budget, BudgetRule, Cluster, Environment, Template, Workload};
+use super::versioned::Versioned;
+use super::world::World;
+use crate::inventory::{
+    AddonUse, AgentOnNode, Association, AssociationDetail, Caller, ClusterFacts, Compute, Node, Provider, RoleDetail,
+    Seen, ServiceAccount, WorkloadKind, WorkloadRef,
+};
+use crate::model::{AccountId, ClusterArn, Digest, Issuer, RoleArn, Subject};
+
+/// How long a world has been there when it is handed out: every pod is up by then.
+const AGE: Duration = Duration::from_mins(10);
+
+/// A Monday morning, at the beginning of a working day.
+const BEGINS: &str = "2026-03-02T09:00:00Z";
+
+/// The audience that EKS gives every OIDC provider.
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A world in the making. Names are those of the cluster that was named last.
+///
+/// Names that are none make it panic: they are constants of whoever builds.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    world: World,
+    begins: Timestamp,
+    account: AccountId,
+    region: String,
+    cluster: Option<ClusterArn>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// An empty world in account 111122223333 and region eu-west-1, on a Monday morning.
+    #[must_use]
+    pub fn new() -> Self {
+        let begins: Timestamp = known(BEGINS.parse());
+        Self {
+            world: World::new(begins - AGE),
+            begins,
+            account: known(AccountId::parse("111122223333")),
+            region: "eu-west-1".to_owned(),
+            cluster: None,
+        }
+    }
+
+    /// The moment at which the world is handed out.
+    #[must_use]
+    pub fn begins(mut self, at: Timestamp) -> Self {
+        self.begins = at;
+        self.world.now = at - AGE;
+        self
+    }
+
+    /// The account of what follows.
+    #[must_use]
+    pub fn account(mut self, id: &str) -> Self {
+        self.account = known(AccountId::parse(id));
+        self
+    }
+
+    /// The region of what follows.
+    #[must_use]
+    pub fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    /// A cluster with two API servers, three EC2 nodes, the agent on each, and its OIDC provider.
+    /// What follows is in it.
+    #[must_use]
+    pub fn cluster(mut self, name: &str) -> Self {
+        let arn = known(ClusterArn::parse(&format!("arn:aws:eks:{}:{}:cluster/{name}", self.region, self.account)));
+        let id = Digest::of(arn.as_str().as_bytes()).short(32).to_ascii_uppercase();
+        let host = format!("oidc.eks.{}.amazonaws.com", self.region);
+        let issuer = known(Issuer::parse(&format!("{host}/id/{id}")));
+        let facts = ClusterFacts {
+            endpoint: format!("https://{id}.gr7.{}.eks.amazonaws.com", self.region),
+            certificate_authority: "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==".to_owned(),
+            issuer: Some(issuer.clone()),
+            version: "1.34".to_owned(),
+            platform_version: "eks.9".to_owned(),
+            auto_mode: false,
+            status: "ACTIVE".to_owned(),
+        };
+        let agent = AddonUse {
+            name: AGENT_ADDON.to_owned(),
+            version: "v1.3.10-eksbuild.2".to_owned(),
+            status: "ACTIVE".to_owned(),
+            role_arn: None,
+            association_arns: Vec::new(),
+        };
+        let env = Environment {
+            arn: arn.clone(),
+            facts,
+            own_issuer: issuer.clone(),
+            api_servers: 2,
+            addons: [(agent.name.clone(), agent)].into(),
+            associations: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            association_quota: 5000,
+            service_accounts: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            fargate: std::collections::BTreeSet::new(),
+            budgets: Vec::new(),
+            quotas: BTreeMap::new(),
+            rejections: BTreeMap::new(),
+            webhook_down: false,
+            leases: BTreeMap::new(),
+            lease_version: 0,
+        };
+        let provider = Provider { issuer: issuer.clone(), client_ids: vec![AUDIENCE.to_owned()] };
+        let account = self.world.account(&self.account);
+        account.providers.insert(issuer, Versioned::since_ever(Some(provider)));
+        let cluster = Cluster { env, workloads: BTreeMap::new(), bare: Vec::new(), settled_until: None };
+        self.world.clusters.insert(arn.clone(), cluster);
+        self.cluster = Some(arn);
+        for host in ["10-0-1-23", "10-0-2-117", "10-0-3-81"] {
+            self = self.node(host, Compute::Ec2, AgentOnNode::Ready);
+        }
+        self
+    }
+
+    /// One more node; its address is written with dashes.
+    #[must_use]
+    pub fn node(mut self, address: &str, compute: Compute, agent: AgentOnNode) -> Self {
+        let prefix = if compute == Compute::Fargate { "fargate-ip" } else { "ip" };
+        let name = format!("{prefix}-{address}.{}.compute.internal", self.region);
+        let os = if compute == Compute::Windows { "windows" } else { "linux" };
+        let mut labels = BTreeMap::from([("kubernetes.io/os".to_owned(), os.to_owned())]);
+        let kind = match compute {
+            Compute::Fargate => Some("fargate"),
+            Compute::Auto => Some("auto"),
+            Compute::Hybrid => Some("hybrid"),
+            Compute::Ec2 | Compute::Windows => None,
+        };
+        labels.extend(kind.map(|it| ("eks.amazonaws.com/compute-type".to_owned(), it.to_owned())));
+        let node = Node { name: name.clone(), compute, ready: true, labels, agent: Seen::Seen(agent) };
+        self.here().env.nodes.insert(name, node);
+        self
+    }
+
+    /// A Fargate profile that takes all pods of a namespace.
+    #[must_use]
+    pub fn fargate(mut self, namespace: &str) -> Self {
+        self.here().env.fargate.insert(namespace.to_owned());
+        if self.here().env.nodes.values().any(|it| it.compute == Compute::Fargate) {
+            return self;
+        }
+        self.node("10-0-9-40", Compute::Fargate, AgentOnNode::Absent)
+    }
+
+    /// How many API servers the cluster has.
+    #[must_use]
+    pub fn api_servers(mut self, count: u32) -> Self {
+        self.here().env.api_servers = count;
+        self
+    }
+
+    /// A role with this trust policy.
+    #[must_use]
+    pub fn role_with(mut self, name: &str, trust: &str) -> Self {
+        let arn = self.role_arn(name);
+        let role_id = format!("AROA{}", Digest::of(arn.as_str().as_bytes()).short(17).to_ascii_uppercase());
+        let detail = RoleDetail { tags: BTreeMap::new(), description: None, last_used: None };
+        let role = RoleState { role_id, trust: Versioned::since_ever(Some(trust.to_owned())), detail };
+        self.world.account(&arn.account()).roles.insert(arn, role);
+        self
+    }
+
+    /// A role that trusts these ServiceAccounts (namespace and name) of the cluster. One that is
+    /// there already trusts them as well.
+    #[must_use]
+    pub fn role(mut self, name: &str, subjects: &[(&str, &str)]) -> Self {
+        let statement = self.statement(subjects);
+        let arn = self.role_arn(name);
+        let there = self.world.account(&arn.account()).roles.get(&arn).and_then(|it| it.trust.now().cloned());
+        let statements = match there.and_then(|it| it.strip_suffix("\n  ]\n}\n").map(str::to_owned)) {
+            Some(before) => format!("{before},\n{statement}\n  ]\n}}\n"),
+            None => format!("{{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n{statement}\n  ]\n}}\n"),
+        };
+        self.role_with(name, &statements)
+    }
+
+    /// The trust policy of a role, for one that is much like it; empty for none.
+    #[must_use]
+    pub fn trust_of(&self, name: &str) -> String {
+        let arn = self.role_arn(name);
+        let role = self.world.accounts.get(&arn.account()).and_then(|it| it.roles.get(&arn));
+        role.and_then(|it| it.trust.now().cloned()).unwrap_or_default()
+    }
+
+    fn statement(&mut self, subjects: &[(&str, &str)]) -> String {
+        let account = self.account.clone();
+        let cluster = self.here();
+        let issuer = cluster.env.own_issuer.clone();
+        let provider = issuer.provider_arn(cluster.env.arn.partition(), &account);
+        let mut subs: Vec<String> =
+            subjects.iter().map(|(namespace, name)| format!("\"system:serviceaccount:{namespace}:{name}\"")).collect();
+        let subs = if subs.len() == 1 { subs.remove(0) } else { format!("[{}]", subs.join(", ")) };
+        format!(
+            r#"    {{
+      "Effect": "Allow",
+      "Principal": {{ "Federated": "{provider}" }},
+      "Action": "sts:AssumeRoleWithWebIdentity",
+      "Condition": {{
+        "StringEquals": {{
+          "{issuer}:sub": {subs},
+          "{issuer}:aud": "{AUDIENCE}"
+        }}
+      }}
+    }}"#
+        )
+    }
+
+    /// Tags of a role.
+    #[must_use]
+    pub fn role_tags(mut self, name: &str, tags: &[(&str, &str)]) -> Self {
+        let arn = self.role_arn(name);
+        if let Some(role) = self.world.account(&arn.account()).roles.get_mut(&arn) {
+            role.detail.tags.extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        }
+        self
+    }
+
+    /// A ServiceAccount, annotated with this text (a role's name stands for its ARN) or not.
+    #[must_use]
+    pub fn service_account(mut self, namespace: &str, name: &str, role: Option<&str>) -> Self {
+        let role_arn =
+            role.map(|it| if it.starts_with("arn:") { it.to_owned() } else { self.role_arn(it).to_string() });
+        self = self.service_account_with(namespace, name, |it| it.role_arn = role_arn);
+        self
+    }
+
+    /// A ServiceAccount, as `edit` leaves it.
+    #[must_use]
+    pub fn service_account_with(mut self, namespace: &str, name: &str, edit: impl FnOnce(&mut ServiceAccount)) -> Self {
+        let mut it = ServiceAccount {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: self.world.ids.uid(),
+            role_arn: None,
+            audience: None,
+            owners: Vec::new(),
+            labels: BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), namespace.to_owned())]),
+        };
+        edit(&mut it);
+        let key = (namespace.to_owned(), name.to_owned());
+        self.here().env.service_accounts.insert(key, Versioned::since_ever(Some(it)));
+        self
+    }
+
+    /// An association that somebody made long ago, with session tags.
+    #[must_use]
+    pub fn association(self, namespace: &str, service_account: &str, role: &str) -> Self {
+        self.association_with(namespace, service_account, role, |_| {})
+    }
+
+    /// An association that somebody made long ago, as `edit` leaves it.
+    #[must_use]
+    pub fn association_with(
+        mut self,
+        namespace: &str,
+        service_account: &str,
+        role: &str,
+        edit: impl FnOnce(&mut Association),
+    ) -> Self {
+        let detail = AssociationDetail {
+            role_arn: self.role_arn(role),
+            target_role_arn: None,
+            disable_session_tags: false,
+            has_policy: false,
+            tags: BTreeMap::new(),
+            created_at: Some(self.world.now - Duration::from_hours(24 * 90)),
+        };
+        let mut it = Association {
+            id: format!("a-{}", self.world.ids.suffix(17)),
+            namespace: namespace.to_owned(),
+            service_account: service_account.to_owned(),
+            owner: None,
+            detail: Some(Seen::Seen(detail)),
+        };
+        edit(&mut it);
+        let key = (namespace.to_owned(), service_account.to_owned());
+        self.here().env.associations.insert(key, Versioned::since_ever(Some(it)));
+        self
+    }
+
+    /// A workload of so many pods.
+    #[must_use]
+    pub fn workload(self, kind: WorkloadKind, namespace: &str, name: &str, service_account: &str, pods: u32) -> Self {
+        self.workload_with(kind, namespace, name, service_account, pods, |_| {})
+    }
+
+    /// A workload of so many pods, as `edit` leaves it.
+    #[must_use]
+    pub fn workload_with(
+        mut self,
+        kind: WorkloadKind,
+        namespace: &str,
+        name: &str,
+        service_account: &str,
+        pods: u32,
+        edit: impl FnOnce(&mut Workload),
+    ) -> Self {
+        let at = WorkloadRef { kind, namespace: namespace.to_owned(), name: name.to_owned() };
+        let template = Template {
+            service_account: service_account.to_owned(),
+            image: format!("registry.example.com/{name}:1.0.0"),
+            ..Template::default()
+        };
+        let mut it = Workload::new(at.clone(), self.world.ids.uid(), template, pods, self.world.now);
+        edit(&mut it);
+        self.here().workloads.insert(at, it);
+        self
+    }
+
+    /// A Deployment.
+    #[must_use]
+    pub fn deployment(self, namespace: &str, name: &str, service_account: &str, pods: u32) -> Self {
+        self.workload(WorkloadKind::Deployment, namespace, name, service_account, pods)
+    }
+
+    /// A pod that nobody owns.
+    #[must_use]
+    pub fn bare_pod(mut self, namespace: &str, name: &str, service_account: &str) -> Self {
+        let at = WorkloadRef { kind: WorkloadKind::ReplicaSet, namespace: namespace.into(), name: name.into() };
+        self = self.workload(WorkloadKind::ReplicaSet, namespace, name, service_account, 1);
+        self.world.settle();
+        // It came to be like any pod; then its owner is taken away.
+        let cluster = self.here();
+        for mut pod in cluster.workloads.remove(&at).into_iter().flat_map(|it| it.pods) {
+            name.clone_into(&mut pod.name);
+            cluster.bare.push(pod);
+        }
+        self
+    }
+
+    /// A PodDisruptionBudget over some workloads of a namespace.
+    #[must_use]
+    pub fn budget(mut self, namespace: &str, name: &str, rule: BudgetRule, covers: &[(WorkloadKind, &str)]) -> Self {
+        let at = |(kind, name): &(WorkloadKind, &str)| WorkloadRef {
+            kind: *kind,
+            namespace: namespace.to_owned(),
+            name: (*name).to_owned(),
+        };
+        let covers = covers.iter().map(at).collect();
+        self.here().env.budgets.push(Budget { namespace: namespace.to_owned(), name: name.to_owned(), covers, rule });
+        self
+    }
+
+    /// An add-on of EKS.
+    #[must_use]
+    pub fn addon(mut self, name: &str, version: &str, role: Option<&str>) -> Self {
+        let role_arn = role.map(|it| self.role_arn(it).to_string());
+        let it = AddonUse {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            status: "ACTIVE".to_owned(),
+            role_arn,
+            association_arns: Vec::new(),
+        };
+        self.here().env.addons.insert(name.to_owned(), it);
+        self
+    }
+
+    /// No agent: neither the add-on nor a pod on any node.
+    #[must_use]
+    pub fn without_agent(mut self) -> Self {
+        let env = &mut self.here().env;
+        env.addons.remove(AGENT_ADDON);
+        for node in env.nodes.values_mut() {
+            node.agent = Seen::Seen(AgentOnNode::Absent);
+        }
+        self
+    }
+
+    /// Anything else: before the world's time begins to pass.
+    #[must_use]
+    pub fn with(mut self, edit: impl FnOnce(&mut World)) -> Self {
+        edit(&mut self.world);
+        self
+    }
+
+    /// The ARN of a role of the account.
+    #[must_use]
+    pub fn role_arn(&self, name: &str) -> RoleArn {
+        known(RoleArn::parse(&format!("arn:aws:iam::{}:role/{name}", self.account)))
+    }
+
+    /// A ServiceAccount of the cluster.
+    #[must_use]
+    pub fn subject(&mut self, namespace: &str, service_account: &str) -> Subject {
+        Subject {
+            cluster: self.here().env.arn.clone(),
+            namespace: namespace.to_owned(),
+            service_account: service_account.to_owned(),
+        }
+    }
+
+    /// The world, called by an administrator of the account that was named last.
+    #[must_use]
+    pub fn sim(mut self) -> Sim {
+        self.world.tick(self.begins);
+        let arn = format!("arn:aws:sts::{}:assumed-role/platform-admin/operator", self.account);
+        Sim::of(self.world, Caller { account: self.account, arn })
+    }
+
+    #[expect(clippy::expect_used, reason = "a builder's caller names the cluster first; that is fixed in its code")]
+    fn here(&mut self) -> &mut Cluster {
+        let arn = self.cluster.as_ref().expect("a cluster is named before what is in it");
+        let cluster = self.world.clusters.get_mut(arn).expect("a cluster that was named is there");
+        cluster.touch();
+        cluster
+    }
+}
+
+#[expect(clippy::expect_used, reason = "names in a builder are constants of its caller's code")]
+fn known<T, E: std::fmt::Debug>(parsed: Result<T, E>) -> T {
+    parsed.expect("a name that is one")
+}
