@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use super::aws::Accounts;
+use super::cluster::{Environment, Pod};
 use super::evaluate::{allows_all, pod_identity_requests, web_identity_request};
-use super::kube::{Environment, Pod};
 use super::versioned::{Lag, Observer, Versioned};
 use super::world::World;
 use crate::inventory::{AgentOnNode, Association, Mode, Seen};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::access::View;
+use super::cluster::Cluster;
 use super::evaluate::Policy;
-use super::kube::Cluster;
 use super::versioned::{Author, Dice, Lag, Observer, Versioned};
 use crate::inventory::{Addon, Association, AssociationDetail, Provider, Role, RoleDetail, Seen};
 use crate::model::{AccountId, Issuer, RoleArn, Subject};

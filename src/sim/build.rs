@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::aws::{AGENT_ADDON, RoleState};
+use super::cluster::{Budget, BudgetRule, Cluster, Environment, Template, Workload};
 use super::handle::Sim;
-use super::kube::{Budget, BudgetRule, Cluster, Environment, Template, Workload};
 use super::versioned::Versioned;
 use super::world::World;
 use crate::inventory::{

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::build::Builder;
+use super::cluster::BudgetRule;
 use super::handle::Sim;
-use super::kube::BudgetRule;
 use crate::inventory::{Strategy, WorkloadKind};
 
 /// Two clusters of a shop in one account, with twelve annotated ServiceAccounts and what a real

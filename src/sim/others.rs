@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::kube::{Cluster, Workload};
+use super::cluster::{Cluster, Workload};
 use super::versioned::{Author, Versioned};
 use super::world::World;
 use crate::inventory::{AgentOnNode, Association, AssociationDetail, Provider, Seen, ServiceAccount, WorkloadRef};
