@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{ApplyError, Progress};
 use crate::model::ClusterArn;
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::ports::{Lease, LeaseVersion, PortError, World};
 
 /// The name of the lease object.
@@ -87,8 +87,7 @@ impl<'a, W: World> Leases<'a, W> {
     ) -> Result<(), ApplyError> {
         let seconds = u64::from(lease.duration_seconds);
         let age = self.world.now().duration_since(lease.renewed_at).as_secs();
-        let of_this_run = run_in(&lease.holder) == run_in(&self.holder);
-        if !of_this_run && u64::try_from(age).unwrap_or(0) < seconds {
+        if !self.is_kin(&lease.holder) && u64::try_from(age).unwrap_or(0) < seconds {
             return Err(locked(cluster, &lease.holder));
         }
         let (cluster_name, holder) = (cluster.to_string(), lease.holder.clone());
@@ -105,6 +104,16 @@ impl<'a, W: World> Leases<'a, W> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a holder is this run, or the run that it undoes: whoever rolls back after a crash waits
+    /// for the dead lease rather than being sent away.
+    fn is_kin(&self, holder: &str) -> bool {
+        let reverts = match &self.plan.purpose {
+            Purpose::Migrate => None,
+            Purpose::Undo { run, .. } => Some(run.as_str()),
+        };
+        run_in(holder) == run_in(&self.holder) || Some(run_in(holder)) == reverts
     }
 
     /// Writes the lease and notes from when it counts.

@@ -26,6 +26,7 @@ mod unit;
 mod wait;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use lease::LEASE_NAME;
@@ -37,7 +38,6 @@ use crate::journal::{Event, IllegalEntry, Scope};
 use crate::plan::Plan;
 use crate::ports::{JournalError, JournalStore, PortError, World};
 
-use crate::scan::ScanError;
 use lease::Leases;
 use record::Recorder;
 
@@ -91,9 +91,6 @@ pub enum ApplyError {
     /// The world gave no answer.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The world could not be read for the findings.
-    #[error(transparent)]
-    Scan(#[from] ScanError),
     /// There is no wave of that name.
     #[error("the plan has no wave {0:?}")]
     NoSuchWave(String),
@@ -108,6 +105,8 @@ enum Halt {
     Credentials(String),
     /// The lease is lost, or the run is another's.
     Locked(String),
+    /// What must be known before a unit may start could not be read. Nothing failed.
+    Blind(String),
     /// The journal cannot be written: nothing more may be sent.
     Journal(JournalError),
     /// The journal holds what cannot have happened.
@@ -187,8 +186,8 @@ struct Context<'a, W, J> {
     /// The run that is being undone, which is told of each unit.
     undone: Option<Recorder<'a, J>>,
     leases: Leases<'a, W>,
-    /// What the findings of all units share, read once; none where no finding is computed.
-    shared: Option<Inventory>,
+    /// What the findings of all units share, read when the first of them is computed.
+    shared: RefCell<Option<Rc<Inventory>>>,
     stop: &'a Stop,
     emit: RefCell<&'a mut dyn FnMut(Progress)>,
     /// When the next pods may be started, on the monotonic clock.

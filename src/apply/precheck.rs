@@ -1,15 +1,18 @@
 //! What is looked at before a unit's first write: the pinned facts, and its findings once more.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::wait::answer;
 use super::{Broken, Context, Halt, Trouble};
-use crate::findings::{self, Finding};
-use crate::inventory::{Workload, WorkloadKind};
+use crate::findings::{self, Code, Finding};
+use crate::inventory::{Inventory, Workload, WorkloadKind};
 use crate::plan::settings::Waiver;
-use crate::plan::{Plan, SubjectWork, Unit, Work};
-use crate::ports::{JournalStore, World};
-use crate::scan;
+use crate::plan::{Plan, PlanCluster, SubjectWork, Unit, Work};
+use crate::ports::{JournalStore, PortError, World};
+use crate::scan::{self, ScanError, Wanted};
 
 /// Why the unit must not start; `None` if it may.
 pub(super) async fn refusal<W: World, J: JournalStore>(
@@ -20,9 +23,13 @@ pub(super) async fn refusal<W: World, J: JournalStore>(
         // A role's only pinned facts are its id and its document, and its step looks at both.
         Work::Role(_) => Ok(None),
         Work::ServiceAccount(work) => match moved(context, work).await {
-            Ok(moved) if moved.is_empty() => Ok(findings(context, unit, work).await),
+            Ok(moved) if moved.is_empty() => findings(context, unit, work).await,
             Ok(moved) => Ok(Some(Trouble::new(format!("moved since the plan was made: {}", moved.join("; "))))),
-            Err(Broken::Step(trouble)) => Ok(Some(trouble)),
+            // What could not be read says nothing about the unit: the run waits, and the unit is not refused.
+            Err(Broken::Step(trouble)) => {
+                context.denied.set(context.denied.get() || trouble.denied);
+                Err(Halt::Blind(trouble.why))
+            }
             Err(Broken::Run(halt)) => Err(halt),
         },
     }
@@ -86,27 +93,65 @@ async fn workloads<W: World, J: JournalStore>(
     Ok(found)
 }
 
+/// How often the findings are computed again while something could not be read.
+const LOOKS: u64 = 5;
+
 /// The findings of the ServiceAccount, computed again: a blocker that the plan does not know was not
 /// there when it was made, or the ServiceAccount would have been held.
 async fn findings<W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
     unit: &Unit,
     work: &SubjectWork,
-) -> Option<Trouble> {
+) -> Result<Option<Trouble>, Halt> {
     let now = context.world.now();
     if let Some(waiver) = expired(context.plan, unit, now) {
         let (code, until) = (waiver.code, waiver.expires);
-        return Some(Trouble::new(format!("the waiver of {code} ran out at {until}")));
+        return Ok(Some(Trouble::new(format!("the waiver of {code} ran out at {until}"))));
     }
-    let inventory = scan::subject(context.world, context.shared.as_ref()?, &work.subject).await;
     let is_known = |new: &Finding| unit.notices.iter().any(|it| it.code == new.code && it.subject == new.subject);
-    let new = findings::of_subject(&inventory, &work.subject);
-    let new: Vec<String> = new
-        .into_iter()
-        .filter(|it| it.blocks() && !is_known(it))
-        .map(|it| format!("{}: {}", it.code, it.evidence))
-        .collect();
-    (!new.is_empty()).then(|| Trouble::new(format!("found since the plan was made: {}", new.join("; "))))
+    let words = |it: &Finding| format!("{}: {}", it.code, it.evidence);
+    let mut look = 1;
+    loop {
+        let shared = shared(context).await?;
+        let inventory = scan::subject(context.world, &shared, &work.subject).await;
+        let mut new = findings::of_subject(&inventory, &work.subject);
+        new.retain(|it| it.blocks() && !is_known(it));
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let Some(unread) = new.iter().find(|it| it.code == Code::Unread) else {
+            let all: Vec<String> = new.iter().map(words).collect();
+            return Ok(Some(Trouble::new(format!("found since the plan was made: {}", all.join("; ")))));
+        };
+        if look == LOOKS {
+            return Err(Halt::Blind(words(unread)));
+        }
+        // It may have been what all units share that could not be read: the next look reads it anew.
+        *context.shared.borrow_mut() = None;
+        context.world.sleep(Duration::from_secs(1 << look)).await;
+        look += 1;
+    }
+}
+
+/// What the findings of all units share, read once for all of them.
+async fn shared<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Result<Rc<Inventory>, Halt> {
+    if let Some(shared) = context.shared.borrow().as_ref() {
+        return Ok(shared.clone());
+    }
+    let cluster = |it: &PlanCluster| Wanted { arn: it.arn.clone(), context: None };
+    let wanted: Vec<Wanted> = context.plan.clusters.iter().map(cluster).collect();
+    let mut look = 1;
+    let shared = loop {
+        match scan::shared(context.world, &wanted, &mut |_| {}).await {
+            Ok(shared) => break Rc::new(shared),
+            Err(ScanError::Caller(PortError::Credentials(why))) => return Err(Halt::Credentials(why)),
+            Err(error) if look == LOOKS => return Err(Halt::Blind(error.to_string())),
+            Err(_) => context.world.sleep(Duration::from_secs(1 << look)).await,
+        }
+        look += 1;
+    };
+    *context.shared.borrow_mut() = Some(shared.clone());
+    Ok(shared)
 }
 
 /// A waiver that the unit was planned on and that no longer counts.

@@ -10,14 +10,12 @@ use jiff::Timestamp;
 use super::lease::Leases;
 use super::record::Recorder;
 use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, unit};
-use crate::inventory::Inventory;
 use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
 use crate::plan::check::check;
 use crate::plan::window::{Opening, opening};
-use crate::plan::{Plan, Purpose, Unit, Wave, Work};
+use crate::plan::{Plan, Purpose, Unit, Wave};
 use crate::ports::{JournalError, JournalStore, World};
-use crate::scan::{self, Wanted};
 
 /// Why a run is no longer being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +36,8 @@ pub enum Why {
     Credentials(String),
     /// The lease or the run is another's.
     Locked(String),
+    /// What must be known before a unit may start could not be read.
+    Blind(String),
     /// The journal cannot be written.
     Journal(JournalError),
 }
@@ -94,7 +94,6 @@ pub async fn apply<W: World, J: JournalStore>(
         return Ok(ending);
     }
     let actor = recognise(world, &plan).await?;
-    let shared = shared(world, &plan).await?;
     let leases = Leases::new(world, &plan, format!("{id} {}", options.holder));
     leases.take(emit).await?;
     // From here on the leases are given back whatever happens.
@@ -106,7 +105,7 @@ pub async fn apply<W: World, J: JournalStore>(
                 recorder: Recorder::new(journal, id.clone(), status),
                 undone: undone.map(|(run, status)| Recorder::new(journal, run, status)),
                 leases,
-                shared,
+                shared: RefCell::new(None),
                 stop,
                 emit: RefCell::new(emit),
                 next_start: Cell::new(Duration::ZERO),
@@ -167,16 +166,6 @@ async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyErro
     Ok(caller.arn)
 }
 
-/// Reads what the findings of all ServiceAccount units share. A plan that only undoes computes none.
-async fn shared<W: World>(world: &W, plan: &Plan) -> Result<Option<Inventory>, ApplyError> {
-    let moves = plan.units.iter().any(|it| matches!(it.work, Work::ServiceAccount(_)));
-    if plan.purpose != Purpose::Migrate || !moves {
-        return Ok(None);
-    }
-    let wanted: Vec<Wanted> = plan.clusters.iter().map(|it| Wanted { arn: it.arn.clone(), context: None }).collect();
-    Ok(Some(scan::shared(world, &wanted, &mut |_| {}).await?))
-}
-
 /// Opens the run in the journal, or finds it there.
 async fn open<J: JournalStore>(
     journal: &J,
@@ -228,6 +217,7 @@ async fn carry_out<W: World, J: JournalStore>(
         Err(Halt::Asked) => Why::Asked,
         Err(Halt::Credentials(why)) => Why::Credentials(why),
         Err(Halt::Locked(why)) => Why::Locked(why),
+        Err(Halt::Blind(why)) => Why::Blind(why),
         Err(Halt::Journal(error)) => Why::Journal(error),
         Err(Halt::Illegal(error)) => return Err(error.into()),
     };
@@ -249,6 +239,7 @@ fn paused(why: &Why) -> Option<String> {
         Why::Gate(what) => Some(format!("the gate did not pass: {what}")),
         Why::Credentials(what) => Some(format!("the credentials ran out: {what}")),
         Why::Through(wave) => Some(format!("done through wave {wave}")),
+        Why::Blind(what) => Some(format!("what must be known before a unit starts could not be read: {what}")),
         Why::Ended | Why::Locked(_) | Why::Journal(_) => None,
     }
 }

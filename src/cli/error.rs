@@ -113,7 +113,6 @@ impl From<ApplyError> for CommandError {
             ApplyError::Journal(error) => error.into(),
             ApplyError::Illegal(error) => error.into(),
             ApplyError::Port(error) => error.into(),
-            ApplyError::Scan(error) => error.into(),
             ApplyError::Plan(_) => {
                 Self::new(exit, said).hint("the file was changed since it was made, or made by hand: plan again")
             }

@@ -50,7 +50,7 @@ impl Exit {
             Why::Ended | Why::Through(_) => Self::Done,
             // Units that were stopped in the middle count as failed, and are not.
             Why::Window(_) | Why::Asked | Why::Gate(_) | Why::Credentials(_) => Self::Paused,
-            Why::Failed => Self::Incomplete,
+            Why::Failed | Why::Blind(_) => Self::Incomplete,
             Why::Locked(_) => Self::Locked,
             Why::Journal(JournalError::Locked(_) | JournalError::Open { .. }) => Self::Locked,
             Why::Journal(_) => Self::Incomplete,
@@ -78,7 +78,6 @@ impl Exit {
             ApplyError::Journal(error) => Self::of_journal(error),
             ApplyError::Illegal(_) => Self::Unexpected,
             ApplyError::Port(error) => Self::of_port(error),
-            ApplyError::Scan(error) => Self::of_scan_error(error),
         }
     }
 

@@ -82,6 +82,12 @@ impl World {
         self.now
     }
 
+    /// Its clusters, in the order of their ARNs.
+    #[must_use]
+    pub fn cluster_arns(&self) -> Vec<ClusterArn> {
+        self.clusters.keys().cloned().collect()
+    }
+
     /// Everything that happened.
     #[must_use]
     pub fn history(&self) -> &History {

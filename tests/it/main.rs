@@ -5,7 +5,9 @@ mod architecture;
 mod aws;
 mod cli;
 mod cli_explain;
+mod cycle;
 mod evaluate;
+mod faults;
 mod inventories;
 mod journal;
 mod permissions;
@@ -14,9 +16,6 @@ mod planner;
 mod recorded;
 mod rollback;
 mod trust_corpus;
-#[cfg(test)]
 mod trust_proof;
-#[cfg(test)]
 mod trust_random;
-#[cfg(test)]
 mod trust_rules;

@@ -1,0 +1,208 @@
+//! Every call made to fail in every way, and every way to go on from there.
+
+use std::time::Duration;
+
+use irsa_migrate::apply::Why;
+use irsa_migrate::inventory::{Strategy, WorkloadKind};
+use irsa_migrate::journal::{RunStatus, UnitStatus};
+use irsa_migrate::plan::Plan;
+use irsa_migrate::sim::build::Builder;
+use irsa_migrate::sim::{Fault, Lag, MemoryJournal, Sim, State};
+
+use crate::cycle::{carry_out, plan_of, status, undo_of};
+
+/// A world with one idea in it.
+struct Shape {
+    name: &'static str,
+    build: fn() -> Builder,
+}
+
+const SHAPES: [Shape; 4] = [
+    Shape { name: "one ServiceAccount", build: one },
+    Shape { name: "a shared role", build: shared },
+    Shape { name: "a role in two clusters", build: two_clusters },
+    Shape { name: "a DaemonSet that rolls on delete", build: on_delete },
+];
+
+fn one() -> Builder {
+    Builder::new()
+        .cluster("blue")
+        .role("cart", &[("shop", "cart")])
+        .service_account("shop", "cart", Some("cart"))
+        .deployment("shop", "cart", "cart", 2)
+}
+
+fn shared() -> Builder {
+    Builder::new()
+        .cluster("blue")
+        .role("shared", &[("shop", "cart"), ("shop", "stock")])
+        .service_account("shop", "cart", Some("shared"))
+        .service_account("shop", "stock", Some("shared"))
+        .deployment("shop", "cart", "cart", 1)
+        .workload(WorkloadKind::StatefulSet, "shop", "stock", "stock", 2)
+}
+
+fn two_clusters() -> Builder {
+    let in_each = |it: Builder| {
+        it.role("ship", &[("logs", "ship")])
+            .service_account("logs", "ship", Some("ship"))
+            .deployment("logs", "ship", "ship", 1)
+    };
+    in_each(in_each(Builder::new().cluster("blue")).cluster("green"))
+}
+
+fn on_delete() -> Builder {
+    Builder::new()
+        .cluster("blue")
+        .role("ship", &[("logs", "ship")])
+        .service_account("logs", "ship", Some("ship"))
+        .workload_with(WorkloadKind::DaemonSet, "logs", "ship", "ship", 3, |it| it.strategy = Strategy::OnDelete)
+}
+
+/// What is done once the fault has hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FollowUp {
+    Resume,
+    Rollback,
+    ResumeThenRollback,
+}
+
+const FOLLOW_UPS: [FollowUp; 3] = [FollowUp::Resume, FollowUp::Rollback, FollowUp::ResumeThenRollback];
+
+/// A shape, its plan and what a run without faults does with it.
+struct Nominal {
+    shape: &'static Shape,
+    lag: Lag,
+    plan: Plan,
+    before: State,
+    first_call: u64,
+    last_call: u64,
+}
+
+fn world(shape: &Shape, lag: &Lag) -> (Sim, MemoryJournal) {
+    let sim = (shape.build)().sim();
+    sim.world().set_lag(lag.clone());
+    let journal = sim.journal();
+    (sim, journal)
+}
+
+fn nominal(shape: &'static Shape, lag: Lag) -> Nominal {
+    let (sim, journal) = world(shape, &lag);
+    let before = sim.world().state();
+    let plan = plan_of(&sim, "");
+    let first_call = sim.world().history().number_of_calls() + 1;
+    let ending = carry_out(&sim, &journal, &plan).expect("no crash");
+    assert_eq!((ending.why, ending.done), (Why::Ended, plan.units.len()), "{}", shape.name);
+    let last_call = sim.world().history().number_of_calls();
+    Nominal { shape, lag, plan, before, first_call, last_call }
+}
+
+/// Carries a plan out again and again, as a person would, until every unit has ended.
+fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), String> {
+    for _ in 0..4 {
+        match carry_out(sim, journal, plan) {
+            Ok(ending) if ending.why == Why::Ended => return Ok(()),
+            Ok(_) => {}
+            Err(_) => sim.restart(),
+        }
+    }
+    let status = status(sim, journal, plan);
+    Err(format!("does not end: {:?}", stuck(&status, plan)))
+}
+
+fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {
+    let line = |it: &irsa_migrate::plan::Unit| {
+        let found = status.unit(&it.id.0, it.steps.len());
+        (found != UnitStatus::Done)
+            .then(|| format!("{} is {found:?}: {}", it.id, status.detail(&it.id.0).unwrap_or("")))
+    };
+    plan.units.iter().filter_map(line).collect()
+}
+
+/// One fault and what follows; `Err` says what went wrong.
+fn one_case(nominal: &Nominal, call: u64, fault: Fault, follow_up: FollowUp) -> Result<(), String> {
+    let (sim, journal) = world(nominal.shape, &nominal.lag);
+    // The scan that made the plan comes first in this world, too.
+    assert_eq!(plan_of(&sim, ""), nominal.plan);
+    sim.world().fault_at(call, fault);
+    let bytes = nominal.plan.to_bytes().map_err(|error| error.to_string())?;
+    let options = irsa_migrate::apply::Options { through: None, holder: "first".to_owned() };
+    let stop = irsa_migrate::apply::Stop::default();
+    let first =
+        sim.run(async { irsa_migrate::apply::apply(&sim, &journal, &bytes, &options, &stop, &mut |_| {}).await });
+    if first.is_err() {
+        sim.restart();
+    }
+    sim.world().heal();
+    let opened = sim.run(irsa_migrate::ports::JournalStore::runs(&journal)).expect("time").expect("runs").len() == 1;
+    if follow_up != FollowUp::Rollback {
+        until_ended(&sim, &journal, &nominal.plan)?;
+        let status = status(&sim, &journal, &nominal.plan);
+        let left = stuck(&status, &nominal.plan);
+        if !left.is_empty() {
+            return Err(format!("after going on: {left:?}"));
+        }
+    }
+    if follow_up != FollowUp::Resume && (opened || follow_up == FollowUp::ResumeThenRollback) {
+        let digest = irsa_migrate::model::Digest::of(&bytes);
+        let run = irsa_migrate::journal::RunId::of(&digest);
+        let entries =
+            sim.run(irsa_migrate::ports::JournalStore::entries(&journal, &run)).expect("time").expect("entries");
+        let extent = irsa_migrate::rollback::Extent::Run;
+        match irsa_migrate::rollback::plan(&run, &digest, &nominal.plan, &entries, &extent) {
+            Ok(undo) => until_ended(&sim, &journal, &undo)?,
+            Err(irsa_migrate::rollback::RollbackError::Nothing) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let differences = nominal.before.differences(&sim.world().state());
+        if !differences.is_empty() {
+            return Err(format!("after rolling back: {differences:?}"));
+        }
+    }
+    let _ = undo_of;
+    Ok(())
+}
+
+/// Every call of a nominal run x every fault x every follow-up.
+fn every_fault(shape: &'static Shape, lag: Lag) {
+    let nominal = nominal(shape, lag);
+    let (mut tried, mut failures) = (0, Vec::new());
+    for call in nominal.first_call..=nominal.last_call {
+        for fault in Fault::ALL {
+            for follow_up in FOLLOW_UPS {
+                tried += 1;
+                if let Err(why) = one_case(&nominal, call, fault, follow_up) {
+                    failures.push(format!("call {call} {fault:?} {follow_up:?}: {why}"));
+                }
+            }
+        }
+    }
+    let calls = nominal.last_call - nominal.first_call + 1;
+    println!("{}: {calls} calls, {tried} cases, {} failures", shape.name, failures.len());
+    assert!(failures.is_empty(), "{} of {tried} cases: {:#?}", failures.len(), &failures[..failures.len().min(12)]);
+}
+
+#[test]
+fn one_service_account() {
+    every_fault(&SHAPES[0], Lag::default());
+}
+
+#[test]
+fn one_service_account_with_lag() {
+    every_fault(&SHAPES[0], Lag::of(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_shared_role() {
+    every_fault(&SHAPES[1], Lag::default());
+}
+
+#[test]
+fn a_role_in_two_clusters() {
+    every_fault(&SHAPES[2], Lag::default());
+}
+
+#[test]
+fn a_daemon_set_on_delete() {
+    every_fault(&SHAPES[3], Lag::default());
+}
