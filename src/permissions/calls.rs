@@ -163,8 +163,8 @@ const CALLS: &[Call] = &[
         "pods_of",
         &[
             Everywhere("", "pods", "list"),
-            Everywhere("apps", "replicasets", "list"),
-            Everywhere("batch", "jobs", "list"),
+            Everywhere("apps", "replicasets", "get"),
+            Everywhere("batch", "jobs", "get"),
             Everywhere("policy", "poddisruptionbudgets", "list"),
         ],
     ),
@@ -188,8 +188,11 @@ const CALLS: &[Call] = &[
         "Cluster",
         "stamp",
         &[
+            Everywhere("apps", "deployments", "get"),
             Everywhere("apps", "deployments", "patch"),
+            Everywhere("apps", "statefulsets", "get"),
             Everywhere("apps", "statefulsets", "patch"),
+            Everywhere("apps", "daemonsets", "get"),
             Everywhere("apps", "daemonsets", "patch"),
         ],
     ),
