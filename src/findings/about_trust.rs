@@ -52,7 +52,7 @@ pub(super) const UNTRANSLATED: Explanation = Explanation {
               IAM would not save again.",
     why: "What is translated inexactly either gives access to somebody new or takes it from somebody.",
     remedy: "Rewrite the statement named in the evidence in a plain form (StringEquals on `:sub`), or leave the role \
-             on IRSA. `irsa-migrate trust` shows what one policy means and why it is held.",
+             on IRSA.",
     sources: &[ROLE],
 };
 
