@@ -11,6 +11,7 @@ pub mod exit;
 mod explain;
 mod file;
 mod out;
+mod permissions;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +41,7 @@ Exit codes: 0 done; 1 unexpected; 2 usage or bad input; 10 changes pending and 1
 #[derive(Debug, Subcommand)]
 enum Command {
     Explain(explain::Args),
+    Permissions(permissions::Args),
     Completions(completions::Args),
 }
 
@@ -73,6 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: &Command, printer: Printer) -> Result<Exit, CommandError> {
     match command {
         Command::Explain(args) => explain::run(args, printer),
+        Command::Permissions(args) => permissions::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }
 }

@@ -6,23 +6,24 @@ use serde_json::{Map, Value, json};
 
 use super::calls::{Need, On, calls};
 use super::{File, Scope, Stage};
+use crate::model::{ClusterArn, RoleArn};
 use crate::plan::PLAN_TAG;
 
 /// Most characters of a managed policy, white space not counted (IAM quotas).
 const LONGEST_POLICY: usize = 6_144;
 
 /// One policy, or several where a managed policy cannot hold all the roles.
-pub(super) fn policies(stage: Stage, scope: &Scope) -> Vec<File> {
-    let actions = actions(stage);
-    let whole = policy(&actions, scope, |_| true, &scope.roles.iter().map(|it| it.as_str()).collect::<Vec<_>>());
+pub(super) fn policies(stage: Stage, scope: &Scope, home: &ClusterArn) -> Vec<File> {
+    let policy = |wanted: &dyn Fn(On) -> bool, roles: &[&str]| policy(stage, scope, home, wanted, roles);
+    let whole = policy(&|_| true, &scope.roles.iter().map(RoleArn::as_str).collect::<Vec<_>>());
     let name = format!("iam-{}", stage.as_str());
     if length(&whole) <= LONGEST_POLICY {
         return vec![file(&format!("{name}.json"), &whole)];
     }
     let for_roles = |on: On| matches!(on, On::Roles | On::PassedRoles);
-    let mut files = vec![file(&format!("{name}.json"), &policy(&actions, scope, |on| !for_roles(on), &[]))];
+    let mut files = vec![file(&format!("{name}.json"), &policy(&|on| !for_roles(on), &[]))];
     for (index, chunk) in chunks(scope).into_iter().enumerate() {
-        let part = policy(&actions, scope, for_roles, &chunk);
+        let part = policy(&for_roles, &chunk);
         files.push(file(&format!("{name}-roles-{}.json", index + 1), &part));
     }
     files
@@ -60,27 +61,20 @@ fn actions(stage: Stage) -> BTreeMap<On, BTreeSet<&'static str>> {
     all
 }
 
-fn policy(
-    actions: &BTreeMap<On, BTreeSet<&'static str>>,
-    scope: &Scope,
-    wanted: impl Fn(On) -> bool,
-    roles: &[&str],
-) -> Value {
-    let chosen = actions.iter().filter(|(on, _)| wanted(**on));
-    let statements: Vec<Value> = chosen.map(|(on, actions)| statement(*on, actions, scope, roles)).collect();
-    json!({"Version": "2012-10-17", "Statement": statements})
-}
-
-fn statement(on: On, actions: &BTreeSet<&str>, scope: &Scope, roles: &[&str]) -> Value {
-    let mut statement = Map::new();
-    statement.insert("Sid".to_owned(), sid(on).into());
-    statement.insert("Effect".to_owned(), "Allow".into());
-    statement.insert("Action".to_owned(), actions.iter().copied().collect());
-    statement.insert("Resource".to_owned(), resources(on, scope, roles).into());
-    if let Some(condition) = condition(on) {
-        statement.insert("Condition".to_owned(), condition);
-    }
-    Value::Object(statement)
+fn policy(stage: Stage, scope: &Scope, home: &ClusterArn, wanted: &dyn Fn(On) -> bool, roles: &[&str]) -> Value {
+    let chosen = actions(stage).into_iter().filter(|(on, _)| wanted(*on));
+    let statements = chosen.map(|(on, actions)| {
+        let mut statement = Map::new();
+        statement.insert("Sid".to_owned(), sid(on).into());
+        statement.insert("Effect".to_owned(), "Allow".into());
+        statement.insert("Action".to_owned(), actions.into_iter().collect());
+        statement.insert("Resource".to_owned(), resources(on, scope, home, roles).into());
+        if let Some(condition) = condition(on) {
+            statement.insert("Condition".to_owned(), condition);
+        }
+        Value::Object(statement)
+    });
+    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
 }
 
 fn sid(on: On) -> &'static str {
@@ -98,29 +92,24 @@ fn sid(on: On) -> &'static str {
     }
 }
 
-fn resources(on: On, scope: &Scope, roles: &[&str]) -> Vec<String> {
-    let iam = |what: &str| vec![format!("arn:{}:iam::{}:{what}", scope.partition, scope.account)];
+fn resources(on: On, scope: &Scope, home: &ClusterArn, roles: &[&str]) -> Vec<String> {
+    let iam = |what: &str| vec![format!("arn:{}:iam::{}:{what}", home.partition(), home.account())];
+    let eks = |kind: &str, rest: &str| {
+        let of = |it: &ClusterArn| {
+            format!("arn:{}:eks:{}:{}:{kind}/{}{rest}", it.partition(), it.region(), it.account(), it.name())
+        };
+        scope.clusters.iter().map(of).collect()
+    };
     match on {
         On::Everything => vec!["*".to_owned()],
         On::Providers => iam("oidc-provider/*"),
         On::AnyRole => iam("role/*"),
         On::Roles | On::PassedRoles if roles.is_empty() => iam("role/*"),
         On::Roles | On::PassedRoles => roles.iter().map(|it| (*it).to_owned()).collect(),
-        On::Clusters => eks(scope, "cluster", ""),
-        On::Addons => eks(scope, "addon", "/*"),
-        On::Associations | On::OurAssociations | On::NewAssociations => eks(scope, "podidentityassociation", "/*"),
+        On::Clusters => eks("cluster", ""),
+        On::Addons => eks("addon", "/*"),
+        On::Associations | On::OurAssociations | On::NewAssociations => eks("podidentityassociation", "/*"),
     }
-}
-
-/// ARNs of EKS for each cluster: `arn:P:eks:REGION:ACCOUNT:KIND/CLUSTER` and what follows.
-fn eks(scope: &Scope, kind: &str, rest: &str) -> Vec<String> {
-    if scope.clusters.is_empty() {
-        return vec![format!("arn:{}:eks:*:{}:{kind}/*", scope.partition, scope.account)];
-    }
-    let of = |it: &crate::model::ClusterArn| {
-        format!("arn:{}:eks:{}:{}:{kind}/{}{rest}", it.partition(), it.region(), it.account(), it.name())
-    };
-    scope.clusters.iter().map(of).collect()
 }
 
 /// A role is passed to Pod Identity and to nothing else; only what carries our mark is deleted.

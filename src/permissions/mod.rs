@@ -9,7 +9,7 @@ mod rbac;
 
 pub use calls::{Call, Need, On, calls};
 
-use crate::model::{AccountId, ClusterArn, RoleArn};
+use crate::model::{ClusterArn, RoleArn};
 
 /// What is to be done with the rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +37,7 @@ impl Stage {
 /// Which things the rights are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// The partition: `aws`, `aws-cn`, ...
-    pub partition: String,
-    /// The account.
-    pub account: AccountId,
-    /// The clusters; none means every cluster of the account.
+    /// The clusters, all of one account.
     pub clusters: Vec<ClusterArn>,
     /// The roles whose trust policies change and that associations may give; none means every role
     /// of the account.
@@ -76,18 +72,19 @@ pub struct File {
 /// A scope that nothing can be written for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// A cluster or role of another account.
-    #[error("{arn} is not in account {account} of partition {partition}")]
+    /// No cluster.
+    #[error("no cluster is named")]
+    NoCluster,
+    /// A cluster or role of another account than the first cluster's.
+    #[error("{arn} is not in the account and partition of {home}")]
     OtherAccount {
         /// Of the cluster or role.
         arn: String,
-        /// The scope's.
-        account: AccountId,
-        /// The scope's.
-        partition: String,
+        /// The first cluster.
+        home: ClusterArn,
     },
     /// A name that Kubernetes does not take for a user, a group or a namespace.
-    #[error("{0:?} is not a name that Kubernetes takes")]
+    #[error("{0:?} is not a name that can be written into RBAC")]
     Name(String),
 }
 
@@ -95,24 +92,22 @@ pub enum ScopeError {
 /// all) and `rbac-STAGE.yaml`.
 ///
 /// # Errors
-/// Things of another account; names that Kubernetes does not take.
+/// No cluster; things of another account; names that Kubernetes does not take.
 pub fn files(stage: Stage, scope: &Scope) -> Result<Vec<File>, ScopeError> {
-    check(scope)?;
-    let mut files = iam::policies(stage, scope);
+    let home = check(scope)?;
+    let mut files = iam::policies(stage, scope, home);
     files.push(rbac::manifest(stage, scope));
     Ok(files)
 }
 
-fn check(scope: &Scope) -> Result<(), ScopeError> {
+/// Checks the scope, and gives its first cluster: whose account and partition all the rest is in.
+fn check(scope: &Scope) -> Result<&ClusterArn, ScopeError> {
+    let home = scope.clusters.first().ok_or(ScopeError::NoCluster)?;
     let clusters = scope.clusters.iter().map(|it| (it.as_str(), it.account(), it.partition()));
     let roles = scope.roles.iter().map(|it| (it.as_str(), it.account(), it.partition()));
     for (arn, account, partition) in clusters.chain(roles) {
-        if account != scope.account || partition != scope.partition {
-            return Err(ScopeError::OtherAccount {
-                arn: arn.to_owned(),
-                account: scope.account.clone(),
-                partition: scope.partition.clone(),
-            });
+        if account != home.account() || partition != home.partition() {
+            return Err(ScopeError::OtherAccount { arn: arn.to_owned(), home: home.clone() });
         }
     }
     let (Identity::Group(identity) | Identity::User(identity)) = &scope.identity;
@@ -126,7 +121,7 @@ fn check(scope: &Scope) -> Result<(), ScopeError> {
     {
         return Err(ScopeError::Name(scope.lease_namespace.clone()));
     }
-    Ok(())
+    Ok(home)
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@ use super::*;
 
 fn scope() -> Scope {
     Scope {
-        partition: "aws".into(),
-        account: AccountId::parse("111122223333").unwrap(),
         clusters: vec![ClusterArn::parse("arn:aws:eks:eu-west-1:111122223333:cluster/a").unwrap()],
         roles: vec![RoleArn::parse("arn:aws:iam::111122223333:role/team/cart").unwrap()],
         identity: Identity::Group("irsa-migrate".into()),
@@ -105,6 +103,7 @@ fn scopes_that_cannot_be() {
     let refused = |scope: Scope| files(Stage::Apply, &scope).unwrap_err();
     let far = RoleArn::parse("arn:aws:iam::222233334444:role/cart").unwrap();
     assert!(matches!(refused(Scope { roles: vec![far], ..scope() }), ScopeError::OtherAccount { .. }));
+    assert!(matches!(refused(Scope { clusters: vec![], ..scope() }), ScopeError::NoCluster));
     for name in ["", "a'b", "a\"b", "a\nb", "a b"] {
         let identity = Identity::User(name.into());
         assert!(matches!(refused(Scope { identity, ..scope() }), ScopeError::Name(_)), "{name:?}");
