@@ -15,6 +15,7 @@ mod plan_check;
 mod planner;
 mod recorded;
 mod rollback;
+mod scan;
 mod trust_corpus;
 mod trust_proof;
 mod trust_random;
