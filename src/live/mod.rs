@@ -7,6 +7,7 @@ mod sqlite;
 mod text;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -34,6 +35,8 @@ pub struct LiveConfig {
     pub profile: Option<String>,
     /// The AWS region; without it, the profile's or the environment's, or else the first cluster's.
     pub region: Option<String>,
+    /// The kubeconfig file that contexts are of; without it, what `$KUBECONFIG` or `~/.kube/config` says.
+    pub kubeconfig: Option<PathBuf>,
     /// The clusters.
     pub clusters: Vec<ClusterAt>,
 }
@@ -61,6 +64,7 @@ pub enum ClusterName {
 pub struct Live {
     aws: Aws,
     clock: MachineClock,
+    kubeconfig: Option<PathBuf>,
     clusters: BTreeMap<ClusterArn, Reach>,
 }
 
@@ -97,18 +101,18 @@ impl Live {
             // IAM and STS need some region of the right partition to find their endpoints.
             sdk = load(of_cluster).await;
         }
-        Self::with_sdk(sdk, &config.clusters).await
+        Self::with_sdk(sdk, config).await
     }
 
-    /// As [`Live::connect`], with a configuration of the SDK that was loaded already
-    /// (see [`sdk_config`]).
+    /// As [`Live::connect`], with a configuration of the SDK that was loaded already (see
+    /// [`sdk_config`]): profile and region are its own.
     ///
     /// # Errors
     /// As [`Live::connect`].
-    pub async fn with_sdk(sdk: SdkConfig, clusters: &[ClusterAt]) -> Answer<Self> {
+    pub async fn with_sdk(sdk: SdkConfig, config: &LiveConfig) -> Answer<Self> {
         let aws = Aws::new(sdk);
         let mut reached = BTreeMap::new();
-        for at in clusters {
+        for at in &config.clusters {
             let arn = match &at.cluster {
                 ClusterName::Arn(arn) => arn.clone(),
                 ClusterName::Name(name) => {
@@ -125,7 +129,8 @@ impl Live {
                 return Err(PortError::Invalid(format!("cluster {arn} is given twice")));
             }
         }
-        Ok(Self { aws, clock: MachineClock::new(), clusters: reached })
+        let kubeconfig = config.kubeconfig.clone();
+        Ok(Self { aws, clock: MachineClock::new(), kubeconfig, clusters: reached })
     }
 
     /// The clusters, each with the kubeconfig context it is reached by, in the order of their ARNs.
@@ -138,7 +143,13 @@ impl Live {
         let reach = self.clusters.get(cluster);
         let reach =
             reach.ok_or_else(|| PortError::Invalid(format!("cluster {cluster} is not among those asked for")))?;
-        reach.plane.get_or_try_init(|| Plane::open(&self.aws, cluster, reach.context.as_deref())).await
+        let open = || async {
+            match &reach.context {
+                Some(context) => Plane::by_context(cluster, self.kubeconfig.as_deref(), context).await,
+                None => Plane::by_credentials(cluster, &self.aws).await,
+            }
+        };
+        reach.plane.get_or_try_init(open).await
     }
 }
 

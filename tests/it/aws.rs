@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_config::{Region, SdkConfig};
 use irsa_migrate::inventory::{AddonUse, Seen};
-use irsa_migrate::live::{ClusterAt, ClusterName, Live, sdk_config};
+use irsa_migrate::live::{ClusterAt, ClusterName, Live, LiveConfig, sdk_config};
 use irsa_migrate::model::{ClusterArn, RoleArn, Subject};
 use irsa_migrate::ports::{Eks as _, Iam as _, NewAssociation, PortError};
 
@@ -45,7 +45,11 @@ async fn live(wire: &Wire) -> Live {
 
 async fn connect(sdk: SdkConfig) -> Live {
     let shop = ClusterAt { cluster: ClusterName::Arn(shop()), context: None };
-    Live::with_sdk(sdk, &[shop]).await.expect("a world")
+    Live::with_sdk(sdk, &config([shop])).await.expect("a world")
+}
+
+fn config<const N: usize>(clusters: [ClusterAt; N]) -> LiveConfig {
+    LiveConfig { clusters: clusters.into(), ..LiveConfig::default() }
 }
 
 fn shop() -> ClusterArn {
@@ -339,9 +343,9 @@ async fn a_cluster_by_its_name() {
     let wire = Wire::start().await;
     wire.on("GET /clusters/shop", 200, &format!(r#"{{"cluster":{{"name":"shop","arn":"{SHOP}"}}}}"#));
     let named = |name: &str| ClusterAt { cluster: ClusterName::Name(name.into()), context: Some("dev".into()) };
-    let live = Live::with_sdk(sdk(&wire.url).await, &[named("shop")]).await.unwrap();
+    let live = Live::with_sdk(sdk(&wire.url).await, &config([named("shop")])).await.unwrap();
     assert_eq!(live.clusters().collect::<Vec<_>>(), [(&shop(), Some("dev"))]);
-    let twice = Live::with_sdk(sdk(&wire.url).await, &[named("shop"), named("shop")]).await;
+    let twice = Live::with_sdk(sdk(&wire.url).await, &config([named("shop"), named("shop")])).await;
     assert!(matches!(twice.err(), Some(PortError::Invalid(it)) if it.contains("twice")));
 }
 

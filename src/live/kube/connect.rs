@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ use hyper_util::client::legacy::connect::{Connect, Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::middleware::AuthLayer;
 use kube::client::{Body, ConfigExt as _};
-use kube::config::KubeConfigOptions;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -41,10 +42,15 @@ pub(super) struct Clients {
 }
 
 /// The configuration of a kubeconfig context: exec plugins, `proxy-url`, client certificates.
-pub(super) async fn by_context(context: &str) -> Answer<Config> {
+pub(super) async fn by_context(file: Option<&Path>, context: &str) -> Answer<Config> {
+    let what = format!("kubeconfig context {context}");
+    let kubeconfig = match file {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let kubeconfig = kubeconfig.map_err(|it| unusable(&what, it))?;
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-    let config = Config::from_kubeconfig(&options).await;
-    config.map_err(|it| unusable(&format!("kubeconfig context {context}"), it))
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|it| unusable(&what, it))
 }
 
 /// The configuration that `DescribeCluster` gives, without credentials. Proxies of the environment

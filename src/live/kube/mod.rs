@@ -13,6 +13,7 @@ mod workloads;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,32 +50,34 @@ pub(super) struct Plane {
     client: Client,
     dry_runs: Client,
     tokens: Option<Arc<TokenMaker>>,
-    /// Whether server and CA are those that `DescribeCluster` names; asked when it matters.
     config: Config,
     /// Who owns a ReplicaSet or a Job, by its UID.
     owners: Mutex<BTreeMap<String, Option<OwnerRef>>>,
 }
 
 impl Plane {
-    /// Finds the way to the API servers: by a kubeconfig context, or by AWS credentials alone.
-    pub(super) async fn open(aws: &Aws, cluster: &ClusterArn, context: Option<&str>) -> Answer<Self> {
-        let name = cluster.name();
-        let (config, tokens) = match context {
-            Some(context) => (by_context(context).await?, None),
-            None => {
-                let facts = aws.cluster(cluster).await?;
-                if facts.endpoint.is_empty() {
-                    return Err(PortError::Unreachable(format!(
-                        "cluster {name} is {} and has no endpoint yet",
-                        facts.status
-                    )));
-                }
-                (by_facts(name, &facts).await?, Some(Arc::new(aws.token_maker(cluster))))
-            }
-        };
-        let made = clients(&format!("connect to cluster {name}"), config.clone(), tokens.clone()).await?;
+    /// The API servers that a kubeconfig context leads to.
+    pub(super) async fn by_context(cluster: &ClusterArn, file: Option<&Path>, context: &str) -> Answer<Self> {
+        Self::open(cluster, by_context(file, context).await?, None).await
+    }
+
+    /// The API servers at the endpoint that EKS names, with tokens made from AWS credentials.
+    pub(super) async fn by_credentials(cluster: &ClusterArn, aws: &Aws) -> Answer<Self> {
+        let facts = aws.cluster(cluster).await?;
+        if facts.endpoint.is_empty() {
+            let (name, status) = (cluster.name(), &facts.status);
+            return Err(PortError::Unreachable(format!("cluster {name} is {status} and has no endpoint")));
+        }
+        let config = by_facts(cluster.name(), &facts).await?;
+        Self::open(cluster, config, Some(Arc::new(aws.token_maker(cluster)))).await
+    }
+
+    async fn open(cluster: &ClusterArn, config: Config, tokens: Option<Arc<TokenMaker>>) -> Answer<Self> {
+        let what = format!("connect to cluster {}", cluster.name());
+        let made = clients(&what, config.clone(), tokens.clone()).await?;
         let endpoint = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        Ok(Self { endpoint, client: made.pooled, dry_runs: made.dry_runs, tokens, config, owners: Mutex::default() })
+        let (client, dry_runs) = (made.pooled, made.dry_runs);
+        Ok(Self { endpoint, client, dry_runs, tokens, config, owners: Mutex::default() })
     }
 
     /// The issuer that the API server itself names.
