@@ -3,8 +3,13 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod adapter;
+#[cfg(test)]
 mod emulators;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod plane;
+#[cfg(test)]
+#[path = "../it/recorded.rs"]
+mod recorded;

@@ -117,7 +117,7 @@ async fn a_role_of_another_account_or_path_is_never_asked_for_by_its_name() {
     for error in [live.role(&foreign).await.unwrap_err(), live.set_trust(&foreign, "{}").await.unwrap_err()] {
         assert!(matches!(&error, PortError::Invalid(it) if it.contains("999988887777")), "{error}");
     }
-    assert_eq!((wire.count("GetRole"), wire.count("UpdateAssumeRolePolicy")), (1, 0));
+    assert_eq!((wire.sent("GetRole").len(), wire.sent("UpdateAssumeRolePolicy").len()), (1, 0));
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_read_is_tried_again_and_a_write_only_if_nothing_happened() {
     wire.on("GetRole", 200, &role);
     let live = live(&wire).await;
     live.role(&cart()).await.unwrap();
-    assert_eq!(wire.count("GetRole"), 3);
+    assert_eq!(wire.sent("GetRole").len(), 3);
 
     wire.on("UpdateAssumeRolePolicy", 400, &iam_error("Throttling", "Rate exceeded"));
     wire.on("UpdateAssumeRolePolicy", 400, &iam_error("Throttling", "Rate exceeded"));
@@ -200,7 +200,7 @@ async fn a_read_is_tried_again_and_a_write_only_if_nothing_happened() {
     wire.on("UpdateAssumeRolePolicy", 200, "<UpdateAssumeRolePolicyResponse/>");
     let error = live.set_trust(&cart(), "{}").await.unwrap_err();
     assert!(matches!(error, PortError::Server(_)), "{error}");
-    assert_eq!(wire.count("UpdateAssumeRolePolicy"), 3);
+    assert_eq!(wire.sent("UpdateAssumeRolePolicy").len(), 3);
 
     let create = "POST /clusters/shop/pod-identity-associations";
     wire.on(create, 429, &eks_error("ThrottlingException", "slow down"));
@@ -209,7 +209,7 @@ async fn a_read_is_tried_again_and_a_write_only_if_nothing_happened() {
     let new = NewAssociation { subject: subject(), role_arn: cart(), tags: BTreeMap::new(), token: "t".into() };
     let error = live.create_association(&new).await.unwrap_err();
     assert!(matches!(error, PortError::Server(_)), "{error}");
-    assert_eq!(wire.count(create), 2);
+    assert_eq!(wire.sent(create).len(), 2);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn throttled_for_good() {
     wire.on("ListRoles", 400, &iam_error("Throttling", "Rate exceeded"));
     let error = live(&wire).await.roles().await.unwrap_err();
     assert_eq!(error, PortError::Throttled("iam:ListRoles: Throttling: Rate exceeded".into()));
-    assert_eq!(wire.count("ListRoles"), 4);
+    assert_eq!(wire.sent("ListRoles").len(), 4);
 }
 
 #[tokio::test]

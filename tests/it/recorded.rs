@@ -50,12 +50,6 @@ impl Wire {
         answers.entry(call.to_owned()).or_default().push_back((status, body.to_owned()));
     }
 
-    /// How often a call came in.
-    pub(crate) fn count(&self, call: &str) -> usize {
-        let requests = self.recorded.requests.lock().expect("requests");
-        requests.iter().filter(|(it, _)| it == call).count()
-    }
-
     /// The bodies, or queries, of the requests of one call.
     pub(crate) fn sent(&self, call: &str) -> Vec<String> {
         let requests = self.recorded.requests.lock().expect("requests");

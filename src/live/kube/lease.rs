@@ -29,12 +29,9 @@ impl Plane {
         let api: Api<KubeLease> = Api::namespaced(self.client.clone(), namespace);
         let time = wanted.renewed_at;
         let time = k8s_openapi::jiff::Timestamp::new(time.as_second(), time.subsec_nanosecond());
+        let (uid, resource_version) = found.map(|it| parts(&what, it)).transpose()?.unzip();
         let object = KubeLease {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                resource_version: found.map(|it| it.0.clone()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.to_owned()), uid, resource_version, ..ObjectMeta::default() },
             spec: Some(LeaseSpec {
                 // Kubernetes refuses an empty holder; nobody is no holder.
                 holder_identity: Some(wanted.holder.clone()).filter(|it| !it.is_empty()),
@@ -58,21 +55,32 @@ impl Plane {
     /// Deletes the lease of this version.
     pub(in crate::live) async fn delete_lease(&self, namespace: &str, name: &str, found: &LeaseVersion) -> Answer<()> {
         let api: Api<KubeLease> = Api::namespaced(self.client.clone(), namespace);
-        let only = Preconditions { resource_version: Some(found.0.clone()), uid: None };
+        let what = format!("delete lease {namespace}/{name}");
+        let (uid, version) = parts(&what, found)?;
+        let only = Preconditions { resource_version: Some(version), uid: Some(uid) };
         let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
-        self.call(&format!("delete lease {namespace}/{name}"), api.delete(name, &params)).await?;
+        self.call(&what, api.delete(name, &params)).await?;
         Ok(())
     }
 }
 
+/// A lease's UID and resource version. The UID is part of it because an update of a lease that was
+/// deleted would make it again, whatever its resource version says.
+fn parts(what: &str, version: &LeaseVersion) -> Answer<(String, String)> {
+    let parts = version.0.split_once('/').map(|(uid, version)| (uid.to_owned(), version.to_owned()));
+    parts.ok_or_else(|| PortError::Invalid(format!("{what}: {:?} is no version of a lease", version.0)))
+}
+
 fn lease(what: &str, it: KubeLease) -> Answer<Lease> {
     let odd = |lacks: &str| PortError::Invalid(format!("{what}: it has no {lacks}"));
+    let uid = it.metadata.uid.ok_or_else(|| odd("UID"))?;
+    let version = it.metadata.resource_version.ok_or_else(|| odd("version"))?;
     let spec = it.spec.unwrap_or_default();
     Ok(Lease {
         holder: spec.holder_identity.unwrap_or_default(),
         duration_seconds: spec.lease_duration_seconds.and_then(|it| it.try_into().ok()).unwrap_or(0),
         // One that was never renewed ran out long ago.
         renewed_at: spec.renew_time.and_then(|it| timestamp(it.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-        version: LeaseVersion(it.metadata.resource_version.ok_or_else(|| odd("version"))?),
+        version: LeaseVersion(format!("{uid}/{version}")),
     })
 }

@@ -2,8 +2,10 @@
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, DynamicObject, EvictParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::ApiResource;
+use k8s_openapi::api::policy::v1::Eviction;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, Status};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -62,15 +64,29 @@ impl Plane {
     }
 
     /// Evicts one pod, by its UID.
+    ///
+    /// Looks first: an eviction that only its precondition stops has used up the budget nevertheless,
+    /// and blocks others for two minutes.
     pub(in crate::live) async fn evict(&self, namespace: &str, pod: &str, uid: &str) -> Answer<()> {
         let what = format!("evict pod {namespace}/{pod}");
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let only = Preconditions { resource_version: None, uid: Some(uid.to_owned()) };
-        let params = EvictParams {
-            delete_options: Some(DeleteParams { preconditions: Some(only), ..DeleteParams::default() }),
-            post_options: PostParams::default(),
+        let this = ListParams::default().fields(&format!("metadata.name={pod}"));
+        let found = self.list_metadata(&what, &api, this, |it| it.metadata.uid).await?;
+        if !found.iter().any(|it| it == uid) {
+            return Err(PortError::NotFound(format!("{what}: the pod of this UID is gone")));
+        }
+        // kube's own `evict` sends its delete options under a name that the API server ignores, and
+        // would evict whatever pod has the name by now.
+        let eviction = Eviction {
+            metadata: ObjectMeta { name: Some(pod.to_owned()), ..ObjectMeta::default() },
+            delete_options: Some(DeleteOptions {
+                preconditions: Some(Preconditions { resource_version: None, uid: Some(uid.to_owned()) }),
+                ..DeleteOptions::default()
+            }),
         };
-        let Ok(answer) = tokio::time::timeout(CALL, api.evict(pod, &params)).await else {
+        let params = PostParams::default();
+        let send = api.create_subresource::<_, Status>("eviction", pod, &params, &eviction);
+        let Ok(answer) = tokio::time::timeout(CALL, send).await else {
             return Err(PortError::Unreachable(format!("{what}: {} gave no answer in time", self.endpoint)));
         };
         match answer {
