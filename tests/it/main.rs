@@ -5,6 +5,7 @@ mod architecture;
 mod aws;
 mod cli;
 mod cli_explain;
+mod cli_permissions;
 mod cycle;
 mod evaluate;
 mod faults;
