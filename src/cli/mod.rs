@@ -12,6 +12,7 @@ mod explain;
 mod file;
 mod out;
 mod permissions;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +41,7 @@ Exit codes: 0 done; 1 unexpected; 2 usage or bad input; 10 changes pending and 1
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Trust(trust::Args),
     Explain(explain::Args),
     Permissions(permissions::Args),
     Completions(completions::Args),
@@ -74,6 +76,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: &Command, printer: Printer) -> Result<Exit, CommandError> {
     match command {
+        Command::Trust(args) => trust::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
         Command::Permissions(args) => permissions::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),

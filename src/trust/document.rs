@@ -7,8 +7,9 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::AccountId;
 use crate::trust::meaning::Meaning;
-use crate::trust::policy::{Policy, Refusal, Statement};
+use crate::trust::policy::{Effect, Policy, Refusal, Statement};
 use crate::trust::reason::{Code, Place, Reason};
 
 /// The most characters that `UpdateAssumeRolePolicy` takes as `PolicyDocument`.
@@ -118,6 +119,18 @@ impl Document {
         self.0.text.get(statement.range.clone())
     }
 
+    /// The OIDC providers that Allow statements name: account and issuer, as they are written.
+    #[must_use]
+    pub fn providers(&self) -> Vec<(AccountId, String)> {
+        let allows = self.statements().iter().filter(|it| it.effect == Effect::Allow);
+        let named = allows.flat_map(|it| &it.principal.federated).filter_map(|word| {
+            let (head, issuer) = word.text.split_once(":oidc-provider/")?;
+            let account = AccountId::parse(head.rsplit(':').next()?).ok()?;
+            Some((account, issuer.to_owned()))
+        });
+        named.collect()
+    }
+
     /// Whether both mean the same to IAM, however they are written: order, white space,
     /// a string or a list of one, the case of keys and actions.
     #[must_use]
@@ -199,21 +212,46 @@ fn read(text: &str) -> Result<Policy, Refusal> {
     }
 }
 
+/// A policy nests eight deep; more than this is made to exhaust a reader.
+const MAX_DEPTH: usize = 32;
+
 /// Whether the text is JSON at all, by the strictest reader at hand.
-///
-/// It also bounds the depth, so that the reader of places never nests deeper.
 fn check_json(json: &str) -> Result<(), Refusal> {
+    check_depth(json)?;
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) else { return Ok(()) };
     let at = offset_of(json, error.line(), error.column());
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    if message.contains("recursion limit") {
-        return Err(Refusal { code: Code::TooDeep, message: "the JSON nests too deep for a policy".to_owned(), at });
-    }
     if json.trim().is_empty() {
         return Err(Refusal { code: Code::NotJson, message: "there is no text".to_owned(), at });
     }
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
     Err(Refusal { code: Code::NotJson, message: format!("not JSON: {message}"), at })
+}
+
+/// Bounds the depth, so that no reader nests deeper.
+fn check_depth(json: &str) -> Result<(), Refusal> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, byte) in json.bytes().enumerate() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Refusal {
+                code: Code::TooDeep,
+                message: "the JSON nests too deep for a policy".to_owned(),
+                at,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The byte at a line and a byte column as `serde_json` counts them: the column of

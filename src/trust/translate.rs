@@ -314,7 +314,8 @@ impl Task<'_> {
         Translation {
             verdict,
             reasons: self.reasons,
-            proof: prove(&before, &self.pod_identity).ok(),
+            // Of a policy that is not understood nothing can be proven.
+            proof: if verdict == Verdict::Held { None } else { prove(&before, &self.pod_identity).ok() },
             before,
             grants: self.grants,
             after: self.pod_identity,

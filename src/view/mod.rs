@@ -8,5 +8,7 @@ mod finding;
 pub mod markdown;
 pub mod sanitize;
 pub mod text;
+mod trust;
 
 pub use finding::explanation;
+pub use trust::{translation, trust_stopped};

@@ -7,6 +7,7 @@ mod cli;
 mod cli_explain;
 mod cli_permissions;
 mod cycle;
+mod cli_trust;
 mod evaluate;
 mod faults;
 mod inventories;
