@@ -132,13 +132,9 @@ impl Cluster {
     }
 
     /// `DescribePodIdentityAssociation`.
-    pub(crate) fn association(&self, id: &str, moment: &mut Moment<'_>) -> Answer<AssociationDetail> {
-        let found = self.env.associations.values().filter_map(|it| moment.see(it)).find(|it| it.id == id);
-        match found.map(|it| &it.detail) {
-            Some(Some(Seen::Seen(detail))) => Ok(detail.clone()),
-            Some(Some(Seen::Unseen(why))) => Err(PortError::Denied(why.clone())),
-            Some(None) | None => Err(no_such_association(id)),
-        }
+    pub(crate) fn association(&self, id: &str, moment: &mut Moment<'_>) -> Answer<Association> {
+        let mut seen = self.env.associations.values().filter_map(|it| moment.see(it));
+        seen.find(|it| it.id == id).cloned().ok_or_else(|| no_such_association(id))
     }
 
     pub(crate) fn association_of(&self, subject: &Subject, moment: &mut Moment<'_>) -> Option<Association> {

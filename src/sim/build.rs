@@ -411,12 +411,44 @@ impl Builder {
         }
     }
 
+    /// The address and the CA (PEM in base64) of the cluster's API server.
+    #[must_use]
+    pub fn endpoint(mut self, url: &str, certificate_authority: &str) -> Self {
+        let facts = &mut self.here().env.facts;
+        url.clone_into(&mut facts.endpoint);
+        certificate_authority.clone_into(&mut facts.certificate_authority);
+        self
+    }
+
+    /// The cluster's issuer in place of the made-up one, in its OIDC provider as well. Roles that
+    /// are made before keep the old one.
+    #[must_use]
+    pub fn issuer(mut self, issuer: &str) -> Self {
+        let issuer = known(Issuer::parse(issuer));
+        let env = &mut self.here().env;
+        let old = std::mem::replace(&mut env.own_issuer, issuer.clone());
+        env.facts.issuer = Some(issuer.clone());
+        let provider = Provider { issuer: issuer.clone(), client_ids: vec![AUDIENCE.to_owned()] };
+        let account = self.account.clone();
+        let providers = &mut self.world.account(&account).providers;
+        providers.remove(&old);
+        providers.insert(issuer, Versioned::since_ever(Some(provider)));
+        self
+    }
+
+    /// The world itself, for whoever calls it in other ways than through the ports.
+    #[must_use]
+    pub fn world(mut self) -> World {
+        self.world.tick(self.begins);
+        self.world
+    }
+
     /// The world, called by an administrator of the account that was named last.
     #[must_use]
-    pub fn sim(mut self) -> Sim {
-        self.world.tick(self.begins);
+    pub fn sim(self) -> Sim {
         let arn = format!("arn:aws:sts::{}:assumed-role/platform-admin/operator", self.account);
-        Sim::of(self.world, Caller { account: self.account, arn })
+        let who = Caller { account: self.account.clone(), arn };
+        Sim::of(self.world(), who)
     }
 
     #[expect(clippy::expect_used, reason = "a builder's caller names the cluster first; that is fixed in its code")]

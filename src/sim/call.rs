@@ -1,8 +1,8 @@
 //! Every call of the ports as one value, and every answer as another.
 
 use crate::inventory::{
-    Addon, AddonUse, Association, AssociationDetail, Caller, ClusterFacts, Node, Pod, Provider, Role, ServiceAccount,
-    Workload, WorkloadKind, WorkloadRef,
+    Addon, AddonUse, Association, Caller, ClusterFacts, Node, Pod, Provider, Role, ServiceAccount, Workload,
+    WorkloadKind, WorkloadRef,
 };
 use crate::model::{ClusterArn, Issuer, RoleArn, Subject};
 use crate::ports::{Lease, LeaseVersion, NewAssociation, Probe, Stamping, WorkloadNow};
@@ -184,7 +184,7 @@ pub enum Reply {
     AgentAddon(Option<Addon>),
     Addons(Vec<AddonUse>),
     Associations(Vec<Association>),
-    Association(AssociationDetail),
+    Association(Association),
     AssociationOf(Option<Association>),
     Issuer(Issuer),
     ServiceAccounts(Vec<ServiceAccount>),

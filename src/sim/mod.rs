@@ -14,6 +14,7 @@ mod fleet;
 mod handle;
 mod history;
 mod journal;
+mod look;
 mod others;
 mod ports;
 mod state;

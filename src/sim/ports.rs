@@ -3,8 +3,8 @@
 use super::call::{Call, Reply};
 use super::handle::Sim;
 use crate::inventory::{
-    Addon, AddonUse, Association, AssociationDetail, Caller, ClusterFacts, Node, Pod, Provider, Role, ServiceAccount,
-    Workload, WorkloadKind, WorkloadRef,
+    Addon, AddonUse, Association, AssociationDetail, Caller, ClusterFacts, Node, Pod, Provider, Role, Seen,
+    ServiceAccount, Workload, WorkloadKind, WorkloadRef,
 };
 use crate::model::{ClusterArn, Issuer, RoleArn, Subject};
 use crate::ports::{
@@ -69,7 +69,13 @@ impl Eks for Sim {
     }
 
     async fn association(&self, cluster: &ClusterArn, id: &str) -> Answer<AssociationDetail> {
-        ask!(self, Call::Association { cluster: cluster.clone(), id: id.to_owned() }, Association)
+        let found: Answer<Association> =
+            ask!(self, Call::Association { cluster: cluster.clone(), id: id.to_owned() }, Association);
+        match found?.detail {
+            Some(Seen::Seen(detail)) => Ok(detail),
+            Some(Seen::Unseen(why)) => Err(PortError::Denied(why)),
+            None => Err(PortError::Invalid(format!("association {id} has no detail"))),
+        }
     }
 
     async fn association_of(&self, subject: &Subject) -> Answer<Option<Association>> {

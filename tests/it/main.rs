@@ -22,3 +22,6 @@ mod trust_corpus;
 mod trust_proof;
 mod trust_random;
 mod trust_rules;
+#[path = "../wire/mod.rs"]
+mod wire;
+mod wire_self;
