@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use irsa_migrate::live::{ClusterAt, ClusterName, Live};
+use irsa_migrate::live::{ClusterAt, ClusterName, Live, LiveConfig};
 use irsa_migrate::model::{AccountId, ClusterArn, RoleArn, Subject};
 use irsa_migrate::ports::{Eks as _, Iam as _, NewAssociation, PortError};
 use irsa_migrate::sim::Lag;
@@ -43,7 +43,8 @@ async fn start(world: Builder) -> (Wire, Live) {
     let wire = Wire::start(world.world()).await.unwrap();
     wire.key_of("AKIDEXAMPLE", AccountId::parse("111122223333").unwrap());
     let at = ClusterAt { cluster: ClusterName::Arn(shop()), context: None };
-    let live = Live::with_sdk(sdk(&wire.url()).await, &[at]).await.unwrap();
+    let config = LiveConfig { clusters: vec![at], ..LiveConfig::default() };
+    let live = Live::with_sdk(sdk(&wire.url()).await, &config).await.unwrap();
     (wire, live)
 }
 
