@@ -4,7 +4,7 @@ use crate::trust::condition::{NameGlob, Outcome, judge};
 use crate::trust::glob::{Rect, TooComplex, split};
 use crate::trust::grants::Carried;
 use crate::trust::pattern::{Atom, Pattern, glob_matches};
-use crate::trust::policy::{Actions, Principal, Statement, Version};
+use crate::trust::policy::{Actions, Effect, Principal, Statement, Version};
 use crate::trust::reason::Code;
 use crate::trust::region::{Hole, Region, meet_all, name_patterns, product, subject_rects};
 use crate::trust::request::{PODS_SERVICE, Request, Symbol};
@@ -86,6 +86,7 @@ pub(crate) enum Met {
 /// `audiences` are those that the provider takes; the answer names them by their index.
 pub(crate) fn conditions(statement: &Statement, version: Version, request: Request<'_>, audiences: &[String]) -> Met {
     let mut solver = Solver {
+        denies: statement.effect == Effect::Deny,
         region: Region::all(),
         namespaces: vec![Pattern::any()],
         accounts: vec![Pattern::any()],
@@ -115,6 +116,7 @@ pub(crate) fn conditions(statement: &Statement, version: Version, request: Reque
 }
 
 struct Solver {
+    denies: bool,
     region: Region,
     namespaces: Vec<Pattern>,
     accounts: Vec<Pattern>,
@@ -180,6 +182,11 @@ impl Solver {
         }
         let mut rects = Vec::with_capacity(globs.len());
         for glob in globs {
+            if self.denies {
+                // As for negations: names that cannot exist stay denied.
+                rects.extend(split(&glob.atoms)?);
+                continue;
+            }
             let (found, odd) = subject_rects(glob)?;
             self.notes.extend(odd.map(|code| (code, glob.word.range.start)));
             rects.extend(found);

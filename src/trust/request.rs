@@ -134,7 +134,7 @@ fn pod_identity<'a>(cluster: Option<&'a ClusterArn>, key: &str) -> Known<'a> {
         };
     }
     match key {
-        "aws:tagkeys" | "sts:transitivetagkeys" => Known::Texts(TAG_KEYS),
+        "aws:tagkeys" => Known::Texts(TAG_KEYS),
         "aws:sourcearn" => of_cluster(|arn| Cow::Borrowed(arn.as_str())),
         "aws:sourceaccount" => of_cluster(|arn| Cow::Owned(arn.account().as_str().to_owned())),
         "aws:principalisawsservice" => Known::Text(Cow::Borrowed("true")),

@@ -19,6 +19,7 @@ mod recorded;
 mod rollback;
 mod scan;
 mod trust_corpus;
+mod trust_decisions;
 mod trust_proof;
 mod trust_random;
 mod trust_rules;
