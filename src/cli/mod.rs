@@ -3,16 +3,27 @@
 //! A command reads, calls the core, shows, and gives an exit code. Only here are
 //! stages put together, and only here and in [`crate::view`] is anything printed.
 
-#![expect(dead_code, reason = "the commands that read files and ask people come next")]
-
+mod access;
+mod apply;
+mod carry_out;
+mod close;
 mod completions;
 mod error;
 pub mod exit;
 mod explain;
 mod file;
+mod interrupt;
 mod out;
+mod pause;
 mod permissions;
+mod place;
+mod plan;
+mod rollback;
+mod scan;
+mod show;
+mod status;
 mod trust;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -41,9 +52,18 @@ Exit codes: 0 done; 1 unexpected; 2 usage or bad input; 10 changes pending and 1
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Scan(scan::Args),
+    Plan(plan::Args),
+    Show(show::Args),
+    Apply(apply::Args),
+    Status(status::Args),
+    Pause(pause::Args),
+    Close(close::Args),
+    Rollback(rollback::Args),
+    Verify(verify::Args),
+    Permissions(permissions::Args),
     Trust(trust::Args),
     Explain(explain::Args),
-    Permissions(permissions::Args),
     Completions(completions::Args),
 }
 
@@ -76,11 +96,27 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: &Command, printer: Printer) -> Result<Exit, CommandError> {
     match command {
+        Command::Scan(args) => wait(scan::run(args, printer)),
+        Command::Plan(args) => wait(plan::run(args, printer)),
+        Command::Show(args) => wait(show::run(args, printer)),
+        Command::Apply(args) => wait(apply::run(args, printer)),
+        Command::Status(args) => wait(status::run(args, printer)),
+        Command::Pause(args) => wait(pause::run(args, printer)),
+        Command::Close(args) => wait(close::run(args, printer)),
+        Command::Rollback(args) => wait(rollback::run(args, printer)),
+        Command::Verify(args) => wait(verify::run(args, printer)),
+        Command::Permissions(args) => permissions::run(args, printer),
         Command::Trust(args) => trust::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
-        Command::Permissions(args) => permissions::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }
+}
+
+/// Carries out a command that waits for the world. Its work stays on one thread.
+fn wait(work: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::new(Exit::Unexpected, format!("no runtime: {error}")))?;
+    runtime.block_on(work)
 }
 
 /// kubectl finds its plugins by name: `kubectl-irsa_migrate` is `kubectl irsa-migrate`.

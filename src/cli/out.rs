@@ -1,9 +1,11 @@
 //! The only place that prints: data to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use console::Term;
+use indicatif::ProgressBar;
 
 use super::error::CommandError;
 use super::exit::Exit;
@@ -111,6 +113,18 @@ impl Printer {
         self.say_raw(&format!("{}\n", plain(line)));
     }
 
+    /// A line that a view made, to stderr.
+    pub(crate) fn line(&self, line: &str) {
+        self.say_raw(&format!("{line}\n"));
+    }
+
+    /// A line at the foot of a terminal that says what goes on; nothing where there is none.
+    pub(crate) fn spinner(&self) -> Spinner {
+        let bar = if self.has_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Spinner { printer: *self, bar }
+    }
+
     #[expect(clippy::unused_self, reason = "whoever prints holds the printer")]
     fn say_raw(&self, text: &str) {
         // Nobody is left to tell that stderr is gone.
@@ -135,6 +149,29 @@ impl Printer {
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         read.is_ok() && answer.trim() == "yes"
+    }
+}
+
+/// What goes on, at the foot of a terminal.
+pub(crate) struct Spinner {
+    printer: Printer,
+    bar: ProgressBar,
+}
+
+impl Spinner {
+    /// What goes on now.
+    pub(crate) fn tell(&self, what: &str) {
+        self.bar.set_message(plain(what));
+    }
+
+    /// A line that stays.
+    pub(crate) fn say(&self, line: &str) {
+        self.bar.suspend(|| self.printer.say(line));
+    }
+
+    /// Clears the line.
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -85,6 +85,13 @@ pub fn faint(text: impl ToString) -> Span {
 pub struct Line(pub Vec<Span>);
 
 impl Line {
+    /// Our own words, in which names stand between backticks.
+    #[must_use]
+    pub fn prose(text: &str) -> Self {
+        let parts = text.split('`').enumerate().filter(|(_, it)| !it.is_empty());
+        Self(parts.map(|(index, it)| if index % 2 == 1 { name(it) } else { Span::from(it) }).collect())
+    }
+
     /// The same with more at its end.
     #[must_use]
     pub fn and(mut self, more: impl Into<Self>) -> Self {

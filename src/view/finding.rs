@@ -1,7 +1,10 @@
 //! Findings, and what their codes mean.
 
+use std::collections::BTreeMap;
+
 use super::doc::{Block, Doc, Line, Span, bad, caution, faint, line, name, strong};
-use crate::findings::{Code, Severity};
+use super::names::Names;
+use crate::findings::{Code, Finding, Severity, Target};
 
 /// What a code means, why it matters and what to do.
 #[must_use]
@@ -9,10 +12,10 @@ pub fn explanation(code: Code) -> Doc {
     let entry = code.explain();
     let mut doc = Doc::default();
     doc.heading(1, line![strong(code), ": ", entry.title]);
-    doc.para(entry.meaning);
+    doc.para(Line::prose(entry.meaning));
     doc.push(Block::Facts(vec![
-        ("why it matters", Line::from(entry.why)),
-        ("what to do", Line::from(entry.remedy)),
+        ("why it matters", Line::prose(entry.why)),
+        ("what to do", Line::prose(entry.remedy)),
         ("severity", line![severity(entry.severity), weight(code)]),
     ]));
     if !entry.sources.is_empty() {
@@ -43,4 +46,68 @@ fn weight(code: Code) -> String {
         Severity::Warning | Severity::Notice => ": told, and holds nothing back",
     };
     said.to_owned()
+}
+
+/// So many subjects of one code are told with their evidence; of the others the names are.
+const WITH_EVIDENCE: usize = 12;
+
+/// Who a finding is about, or who is held because of it, and what was found.
+pub(super) struct Told<'a> {
+    /// Who.
+    pub(super) who: &'a Target,
+    /// What was found; there may be more about the same.
+    pub(super) finding: &'a Finding,
+    /// Other codes about the same.
+    pub(super) also: Vec<Code>,
+}
+
+/// Findings by code, so that hundreds stay readable: what it is and what to do once, then who.
+pub(super) fn by_code(told: &[Told<'_>], names: &Names) -> Vec<Block> {
+    let mut codes: BTreeMap<(Severity, Code), Vec<&Told<'_>>> = BTreeMap::new();
+    for it in told {
+        codes.entry((it.finding.severity, it.finding.code)).or_default().push(it);
+    }
+    let mut blocks = Vec::new();
+    for ((_, code), told) in codes {
+        let entry = code.explain();
+        let number = told.len();
+        let head =
+            line![strong(code), " (", severity(told[0].finding.severity), format!(", {number}): {}", entry.title)];
+        let mut beneath = who(&told, names);
+        beneath.push(Block::Para(Line::prose(&format!("What to do: {}", entry.remedy))));
+        blocks.push(Block::List(vec![(head, beneath)]));
+    }
+    blocks
+}
+
+/// Those with the same evidence together.
+fn who(told: &[&Told<'_>], names: &Names) -> Vec<Block> {
+    let mut by_evidence: BTreeMap<(&str, &[Code]), Vec<String>> = BTreeMap::new();
+    for it in told {
+        let key = (it.finding.evidence.as_str(), it.also.as_slice());
+        by_evidence.entry(key).or_default().push(names.target(it.who));
+    }
+    let mut groups: Vec<_> = by_evidence.into_iter().collect();
+    groups.sort_by(|a, b| a.1.cmp(&b.1));
+    let rest = groups.split_off(groups.len().min(WITH_EVIDENCE));
+    let shown = groups.into_iter().map(|((evidence, also), who)| {
+        let mut line = listed(who).and(line![": ", name(evidence)]);
+        if !also.is_empty() {
+            let codes: Vec<&str> = also.iter().map(|it| it.as_str()).collect();
+            line = line.and(format!(" (also {})", codes.join(", ")));
+        }
+        (line, Vec::new())
+    });
+    let mut items: Vec<(Line, Vec<Block>)> = shown.collect();
+    if !rest.is_empty() {
+        let who: Vec<String> = rest.into_iter().flat_map(|(_, who)| who).collect();
+        let head = format!("and {} more (the JSON has the evidence of each): ", who.len());
+        items.push((Line::from(head).and(listed(who)), Vec::new()));
+    }
+    vec![Block::List(items)]
+}
+
+/// Names, one behind the other.
+pub(super) fn listed(who: impl IntoIterator<Item = String>) -> Line {
+    Line::joined(who.into_iter().map(|it| line![name(it)]), ", ")
 }

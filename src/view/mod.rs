@@ -5,10 +5,19 @@
 
 pub mod doc;
 mod finding;
+pub mod inventory;
 pub mod markdown;
+mod names;
+pub mod plan;
+pub mod progress;
+pub mod run;
 pub mod sanitize;
 pub mod text;
 mod trust;
+mod verified;
+mod words;
 
 pub use finding::explanation;
+pub use names::Names;
 pub use trust::{translation, trust_stopped};
+pub use verified::verified;

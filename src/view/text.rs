@@ -29,6 +29,13 @@ pub fn render(doc: &Doc, look: Look) -> String {
     format!("{}\n", out.out.trim_end())
 }
 
+/// One line, however long it is.
+#[must_use]
+pub fn one_line(line: &Line, look: Look) -> String {
+    let spans: Vec<Span> = line.0.iter().map(|it| Span { text: plain(&it.text), style: it.style }).collect();
+    Writer { out: String::new(), look }.spans(&spans)
+}
+
 struct Writer {
     out: String,
     look: Look,
@@ -193,12 +200,16 @@ fn of_sign(sign: Sign) -> Ansi {
 /// A line broken at its spaces so that each part fits; a word that is longer still is cut.
 fn wrap(line: &Line, width: usize) -> Vec<Vec<Span>> {
     let (mut lines, mut now, mut used) = (Vec::new(), Vec::<Span>::new(), 0);
-    for span in &line.0 {
-        let text = plain(&span.text);
-        for word in text.split_inclusive(' ') {
-            for part in cut(word, width) {
-                let bare = part.trim_end().width();
-                if used > 0 && used + bare > width && !now.is_empty() {
+    for word in words(line) {
+        let wide: usize = word.iter().map(|it| it.text.width()).sum();
+        let bare = wide - word.last().map_or(0, |it| it.text.width() - it.text.trim_end().width());
+        if used > 0 && used + bare > width {
+            lines.push(std::mem::take(&mut now));
+            used = 0;
+        }
+        for span in word {
+            for part in cut(&span.text, width) {
+                if used > 0 && used + part.trim_end().width() > width {
                     lines.push(std::mem::take(&mut now));
                     used = 0;
                 }
@@ -212,6 +223,21 @@ fn wrap(line: &Line, width: usize) -> Vec<Vec<Span>> {
     }
     lines.push(now);
     lines
+}
+
+/// A line's words, each with the space behind it. A word may go on from one span to the next.
+fn words(line: &Line) -> Vec<Vec<Span>> {
+    let (mut words, mut now) = (Vec::new(), Vec::new());
+    for span in &line.0 {
+        for part in plain(&span.text).split_inclusive(' ') {
+            now.push(Span { text: part.to_owned(), style: span.style });
+            if part.ends_with(' ') {
+                words.push(std::mem::take(&mut now));
+            }
+        }
+    }
+    words.push(now);
+    words
 }
 
 /// A word in parts that fit.
@@ -250,6 +276,13 @@ mod tests {
         let mut doc = Doc::default();
         doc.para(line!["one two three four ", name("x".repeat(25))]);
         assert_eq!(text(&doc, 20), format!("one two three four\n{}\nxxxxx\n", "x".repeat(20)));
+    }
+
+    #[test]
+    fn a_word_of_two_styles_stays_whole() {
+        let mut doc = Doc::default();
+        doc.para(line![name("aaaaaaaaa"), ", ", name("bbbbbbbbb"), ", c"]);
+        assert_eq!(text(&doc, 20), "aaaaaaaaa,\nbbbbbbbbb, c\n");
     }
 
     #[test]

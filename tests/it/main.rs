@@ -26,3 +26,4 @@ mod trust_rules;
 #[path = "../wire/mod.rs"]
 mod wire;
 mod wire_self;
+mod view_plan;

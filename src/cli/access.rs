@@ -1,0 +1,115 @@
+//! How the account and the clusters are reached.
+
+use std::path::{Path, PathBuf};
+
+use super::error::CommandError;
+use super::exit::Exit;
+use super::file;
+use crate::live::{ClusterAt, ClusterName, Live, LiveConfig};
+use crate::model::{AccountId, ClusterArn};
+use crate::plan::Settings;
+use crate::ports::PortError;
+
+/// How the account and the clusters are reached.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Access {
+    /// The AWS profile; without it, what the environment says
+    #[arg(long)]
+    profile: Option<String>,
+    /// The AWS region, for clusters that are given by name
+    #[arg(long)]
+    region: Option<String>,
+    /// The kubeconfig context of a cluster: CONTEXT, or CLUSTER=CONTEXT where there are several. Without it, a token
+    /// is made from the AWS credentials
+    #[arg(long, value_name = "[CLUSTER=]CONTEXT")]
+    context: Vec<String>,
+    /// The kubeconfig file; without it, what the environment says
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The settings; without it, irsa-migrate.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+impl Access {
+    /// The settings.
+    pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
+        Ok(file::settings(self.settings.as_deref())?.0)
+    }
+
+    /// The settings' file, if it was named.
+    pub(crate) fn settings_file(&self) -> Option<&Path> {
+        self.settings.as_deref()
+    }
+
+    /// Finds the way to these clusters, each an ARN or a name.
+    pub(crate) async fn connect(&self, clusters: &[String], settings: &Settings) -> Result<Live, CommandError> {
+        let mut at: Vec<ClusterAt> = clusters.iter().map(|it| self.cluster(it, settings)).collect();
+        self.contexts(clusters, &mut at)?;
+        let account = at.iter().find_map(|it| match &it.cluster {
+            ClusterName::Arn(arn) => Some(arn.account()),
+            ClusterName::Name(_) => None,
+        });
+        let profile = self.profile.clone().or_else(|| profile_of(account.as_ref()?, settings));
+        let config =
+            LiveConfig { profile, region: self.region.clone(), kubeconfig: self.kubeconfig.clone(), clusters: at };
+        Live::connect(&config).await.map_err(|error| match error {
+            // What is wrong with the question is the asker's to mend.
+            PortError::Invalid(_) | PortError::NotFound(_) => CommandError { exit: Exit::Usage, ..error.into() }
+                .hint("--cluster takes an ARN, or a name with --region"),
+            PortError::Denied(_)
+            | PortError::Credentials(_)
+            | PortError::Conflict(_)
+            | PortError::Throttled(_)
+            | PortError::NotNow(_)
+            | PortError::Unreachable(_)
+            | PortError::Server(_) => error.into(),
+        })
+    }
+
+    fn cluster(&self, word: &str, settings: &Settings) -> ClusterAt {
+        let cluster = match ClusterArn::parse(word) {
+            Ok(arn) => ClusterName::Arn(arn),
+            Err(_) => ClusterName::Name(word.to_owned()),
+        };
+        let named = |key: &String| match &cluster {
+            ClusterName::Arn(arn) => key == arn.as_str(),
+            ClusterName::Name(name) => ClusterArn::parse(key).is_ok_and(|arn| {
+                arn.name() == name && self.region.as_ref().is_none_or(|region| arn.region() == region)
+            }),
+        };
+        let context = settings.clusters.iter().find(|(key, _)| named(key)).and_then(|(_, it)| it.context.clone());
+        ClusterAt { cluster, context }
+    }
+
+    /// What the command line says of contexts comes before the settings.
+    fn contexts(&self, clusters: &[String], at: &mut [ClusterAt]) -> Result<(), CommandError> {
+        for word in &self.context {
+            // A context's own name may hold `=`: only what names a cluster of ours splits it.
+            let pair = word.split_once('=').and_then(|(cluster, context)| {
+                let index = clusters.iter().position(|it| it == cluster || short(it) == Some(cluster))?;
+                Some((index, context))
+            });
+            let (index, context) = match pair {
+                Some(pair) => pair,
+                None if at.len() == 1 => (0, word.as_str()),
+                None => {
+                    let message = format!("--context {word} does not say which cluster it is for");
+                    return Err(
+                        CommandError::usage(message).hint("with several clusters it is --context CLUSTER=CONTEXT")
+                    );
+                }
+            };
+            at[index].context = Some(context.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn short(cluster: &str) -> Option<&str> {
+    cluster.rsplit_once("cluster/").map(|(_, name)| name)
+}
+
+fn profile_of(account: &AccountId, settings: &Settings) -> Option<String> {
+    settings.accounts.get(account.as_str())?.profile.clone()
+}

@@ -1,0 +1,114 @@
+//! `apply`.
+
+use std::path::PathBuf;
+
+use super::access::Access;
+use super::carry_out::{carry_out, holder};
+use super::error::CommandError;
+use super::exit::Exit;
+use super::file::{self, PlanFile};
+use super::out::{Printer, Told};
+use super::place::{self, Place};
+use crate::apply::Options;
+use crate::plan::Plan;
+use crate::plan::check::check;
+use crate::view;
+
+/// Carry out a plan, or go on with its run
+///
+/// The plan is carried out as it was reviewed: nothing here changes it. Where there is no terminal to ask, --digest
+/// says which plan is meant. Ctrl-C stops after the call in flight; a second one stops at once. Either way the run
+/// goes on with the same command, or is undone with `rollback`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan's file, or a run of the journal to go on with
+    #[arg(value_name = "PLAN|RUN")]
+    plan: PathBuf,
+    /// The plan's digest, or at least its first twelve digits, as the reviewer quotes it
+    #[arg(long)]
+    digest: Option<String>,
+    /// Stop after this wave; `prepare` is the first
+    #[arg(long, value_name = "WAVE")]
+    through: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    access: Access,
+    /// How to tell of it: text to stderr, or one JSON object a line to stdout
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Told,
+}
+
+pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
+    let (file, digest) = if place::may_be_run(&args.plan) {
+        let name = args.plan.to_string_lossy().into_owned();
+        let journal = args.place.open(printer).await?;
+        // A run's whole name is the beginning of its plan's digest.
+        (place::find(&journal, &name).await?.file, args.digest.clone().or(Some(name).filter(|it| it.len() >= 12)))
+    } else {
+        (file::plan(&args.plan)?, args.digest.clone())
+    };
+    may_be_carried_out(&file)?;
+    known_wave(args.through.as_deref(), &file.plan)?;
+    if file.plan.units.is_empty() {
+        printer.say("There is nothing to do in this plan.");
+        return Ok(Exit::Done);
+    }
+    agreed(&file, digest.as_deref(), "Carry this plan out?", printer)?;
+    let settings = args.access.settings()?;
+    let clusters: Vec<String> = file.plan.clusters.iter().map(|it| it.arn.to_string()).collect();
+    let world = args.access.connect(&clusters, &settings).await?;
+    let journal = args.place.make(printer).await?;
+    let options = Options { through: args.through.clone(), holder: holder() };
+    let exit = carry_out(&world, &journal, &file, &options, args.output, printer).await;
+    printer.say(&format!("Journal: {}", journal.path().display()));
+    exit
+}
+
+/// A plan file is input like any other: what does not hold is said before anybody is asked.
+pub(crate) fn may_be_carried_out(file: &PlanFile) -> Result<(), CommandError> {
+    let problems = check(&file.plan);
+    let Some(first) = problems.first() else { return Ok(()) };
+    let more = if problems.len() > 1 { format!(" (and {} more)", problems.len() - 1) } else { String::new() };
+    Err(CommandError::usage(format!("the plan does not hold: {first}{more}"))
+        .hint("it was changed since it was made, or made by hand: plan again"))
+}
+
+fn known_wave(wave: Option<&str>, plan: &Plan) -> Result<(), CommandError> {
+    let Some(wave) = wave else { return Ok(()) };
+    if plan.waves.iter().any(|it| it.name == wave) {
+        return Ok(());
+    }
+    let names: Vec<&str> = plan.waves.iter().map(|it| it.name.as_str()).collect();
+    Err(CommandError::usage(format!("the plan has no wave {wave:?}")).hint(format!("its waves: {}", names.join(", "))))
+}
+
+/// Whether a person has said yes to exactly this plan: by its digest, or by answering.
+pub(crate) fn agreed(
+    file: &PlanFile,
+    digest: Option<&str>,
+    question: &str,
+    printer: Printer,
+) -> Result<(), CommandError> {
+    if let Some(quote) = digest {
+        if file.digest.is_quoted_by(quote) {
+            return Ok(());
+        }
+        let short = quote.trim_start_matches("sha256:").len() < 12;
+        let error = CommandError::usage(format!("the plan's digest is {}, and not {quote}", file.digest));
+        return Err(error.hint(if short {
+            "at least its first twelve digits are wanted"
+        } else {
+            "this is not the plan that was reviewed"
+        }));
+    }
+    if !printer.is_interactive() {
+        let message = "there is no terminal to ask, so --digest must say which plan was reviewed";
+        return Err(CommandError::usage(message).hint("`irsa-migrate show PLAN` prints the plan and its digest"));
+    }
+    printer.tell(&view::plan::in_short(&file.plan, &file.digest));
+    if printer.ask(question) {
+        return Ok(());
+    }
+    Err(CommandError::usage("not agreed to: nothing was done"))
+}
