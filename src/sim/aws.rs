@@ -34,7 +34,7 @@ pub(crate) struct RoleState {
     pub(crate) role_id: String,
     /// `None` once the role is deleted.
     pub(crate) trust: Versioned<String>,
-    pub(crate) detail: RoleDetail,
+    pub(crate) detail: Seen<RoleDetail>,
 }
 
 /// How AWS reads and writes: when, and how late.
@@ -82,7 +82,8 @@ impl Account {
     pub(crate) fn role(&self, arn: &RoleArn, moment: &mut Moment<'_>) -> Answer<Role> {
         let it = self.by_name(arn)?;
         let trust = moment.see(&it.trust).ok_or_else(|| no_such_role(arn))?.clone();
-        let detail = Some(Seen::Seen(it.detail.clone()));
+        let detail = it.detail.as_result().map_err(|why| PortError::Denied(why.to_owned()))?;
+        let detail = Some(Seen::Seen(detail.clone()));
         Ok(Role { arn: arn.clone(), role_id: it.role_id.clone(), trust, detail })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::aws::{AGENT_ADDON, RoleState};
-use super::cluster::{Budget, BudgetRule, Cluster, Environment, Template, Workload};
+use super::cluster::{AUDIENCE, Budget, BudgetRule, Cluster, Environment, Template, Workload};
 use super::handle::Sim;
 use super::versioned::Versioned;
 use super::world::World;
@@ -21,9 +21,6 @@ const AGE: Duration = Duration::from_mins(10);
 
 /// A Monday morning, at the beginning of a working day.
 const BEGINS: &str = "2026-03-02T09:00:00Z";
-
-/// The audience that EKS gives every OIDC provider.
-const AUDIENCE: &str = "sts.amazonaws.com";
 
 /// A world in the making. Names are those of the cluster that was named last.
 ///
@@ -176,7 +173,8 @@ impl Builder {
         let arn = self.role_arn(name);
         let role_id = format!("AROA{}", Digest::of(arn.as_str().as_bytes()).short(17).to_ascii_uppercase());
         let detail = RoleDetail { tags: BTreeMap::new(), description: None, last_used: None };
-        let role = RoleState { role_id, trust: Versioned::since_ever(Some(trust.to_owned())), detail };
+        let trust = Versioned::since_ever(Some(trust.to_owned()));
+        let role = RoleState { role_id, trust, detail: Seen::Seen(detail) };
         self.world.account(&arn.account()).roles.insert(arn, role);
         self
     }
@@ -230,8 +228,9 @@ impl Builder {
     #[must_use]
     pub fn role_tags(mut self, name: &str, tags: &[(&str, &str)]) -> Self {
         let arn = self.role_arn(name);
-        if let Some(role) = self.world.account(&arn.account()).roles.get_mut(&arn) {
-            role.detail.tags.extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let role = self.world.account(&arn.account()).roles.get_mut(&arn);
+        if let Some(RoleState { detail: Seen::Seen(detail), .. }) = role {
+            detail.tags.extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         }
         self
     }

@@ -20,6 +20,7 @@ mod ports;
 mod state;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod versioned;
 mod world;
 

@@ -27,7 +27,7 @@ pub struct World {
     pub(crate) ids: Ids,
     pub(crate) accounts: Accounts,
     pub(crate) clusters: BTreeMap<ClusterArn, Cluster>,
-    /// Reads that are refused, by operation and cluster (or account), with what is said.
+    /// Reads that are refused, by operation and cluster (or account, or cluster and kind), with what is said.
     pub(crate) blind: BTreeMap<(&'static str, String), String>,
     pub(crate) limits: BTreeMap<Service, Bucket>,
     pub(crate) faults: Faults,
@@ -188,8 +188,12 @@ impl World {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only lists of workloads are told apart by kind")]
     fn serve(&mut self, who: &Caller, call: &Call) -> Answer<Reply> {
-        let scope = call.cluster().map_or_else(|| who.account.to_string(), ToString::to_string);
+        let scope = match call {
+            Call::Workloads { cluster, kind, .. } => format!("{cluster} {kind}"),
+            _ => call.cluster().map_or_else(|| who.account.to_string(), ToString::to_string),
+        };
         if let Some(why) = self.blind.get(&(call.operation(), scope)) {
             return Err(PortError::Denied(why.clone()));
         }

@@ -23,6 +23,7 @@ mod trust_decisions;
 mod trust_proof;
 mod trust_random;
 mod trust_rules;
+mod twin;
 #[path = "../wire/mod.rs"]
 mod wire;
 mod wire_self;

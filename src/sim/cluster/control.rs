@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::admit::Context;
-use super::objects::{NeverReady, Pod, Revision, Workload};
+use super::objects::{NeverReady, Pod, Workload};
 use super::{Environment, Template};
 use crate::inventory::{Compute, Mode, Node, OwnerRef, Strategy, WorkloadKind};
 use crate::sim::access;
@@ -104,7 +104,7 @@ fn newest(it: &mut Workload, context: &mut Context<'_>) -> usize {
         return at;
     }
     let name = format!("{}-{}", it.at.name, context.ids.suffix(10));
-    it.revisions.push(Revision { template: it.template.clone(), name, uid: context.ids.uid(), want: 0 });
+    it.add_revision(name, context.ids.uid());
     it.revisions.len() - 1
 }
 
@@ -150,7 +150,7 @@ fn make(it: &mut Workload, env: &Environment, context: &mut Context<'_>, revisio
         restarts: 0,
         revision,
         ordinal: place.ordinal,
-        job: None,
+        controller: None,
         worked: false,
     });
     true
@@ -376,7 +376,7 @@ fn cron_job(it: &mut Workload, env: &Environment, context: &mut Context<'_>) -> 
     let uid = context.ids.uid();
     if let Some(pod) = it.pods.last_mut() {
         pod.ends_at = Some(context.now + it.run_time);
-        pod.job = Some(OwnerRef { kind: "Job".into(), name: job, uid });
+        pod.controller = Some(OwnerRef { kind: "Job".into(), name: job, uid });
     }
     true
 }

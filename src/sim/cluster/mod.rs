@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 pub use objects::{Budget, BudgetRule, NeverReady, Template, Workload};
 
-pub(crate) use admit::{Context, Ids};
+pub(crate) use admit::{AUDIENCE, Context, Ids};
 pub(crate) use objects::Pod;
 
 use crate::inventory::{AddonUse, Association, ClusterFacts, Node, ServiceAccount, WorkloadRef};

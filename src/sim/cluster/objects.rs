@@ -138,6 +138,11 @@ impl Workload {
         self.revisions.iter().position(|it| it.template == self.template)
     }
 
+    /// One more revision, with the template as it stands.
+    pub(crate) fn add_revision(&mut self, name: String, uid: String) {
+        self.revisions.push(Revision { template: self.template.clone(), name, uid, want: 0 });
+    }
+
     /// Its pods that are not on their way out.
     pub(crate) fn living(&self) -> impl Iterator<Item = &Pod> {
         self.pods.iter().filter(|it| it.gone_at.is_none())
@@ -178,15 +183,15 @@ impl Workload {
         }
     }
 
-    /// The controller right above one of its pods.
+    /// The controller right above one of its pods: a ReplicaSet for a Deployment, or itself.
     pub(crate) fn controller_of(&self, pod: &Pod) -> OwnerRef {
-        let own = || OwnerRef { kind: self.at.kind.to_string(), name: self.at.name.clone(), uid: self.uid.clone() };
-        match (self.at.kind, self.revisions.get(pod.revision)) {
-            (WorkloadKind::Deployment, Some(it)) => {
+        match self.revisions.get(pod.revision) {
+            Some(it) if self.at.kind == WorkloadKind::Deployment => {
                 OwnerRef { kind: "ReplicaSet".into(), name: it.name.clone(), uid: it.uid.clone() }
             }
-            (WorkloadKind::CronJob, _) => pod.job.clone().unwrap_or_else(own),
-            _ => own(),
+            Some(_) | None => {
+                OwnerRef { kind: self.at.kind.to_string(), name: self.at.name.clone(), uid: self.uid.clone() }
+            }
         }
     }
 }
@@ -217,8 +222,9 @@ pub(crate) struct Pod {
     pub(crate) revision: usize,
     /// A StatefulSet's ordinal.
     pub(crate) ordinal: u32,
-    /// The Job of a CronJob.
-    pub(crate) job: Option<OwnerRef>,
+    /// The controller right above it, where that is neither its workload nor a ReplicaSet: the Job
+    /// of a CronJob, or one of a kind that is not modelled.
+    pub(crate) controller: Option<OwnerRef>,
     /// Whether it ever got credentials: whether it worked at birth.
     pub(crate) worked: bool,
 }

@@ -48,7 +48,7 @@ impl Cluster {
             restarts: pod.restarts,
             created_at: pod.created_at,
             workload: workload.map(|it| it.at.clone()),
-            controller: workload.map(|it| it.controller_of(pod)),
+            controller: pod.controller.clone().or_else(|| workload.map(|it| it.controller_of(pod))),
             budgets: self.budgets_of(workload).map(|it| (it.name.clone(), self.allowed(it))).collect(),
             skips_webhook: pod.skips_webhook,
         };
