@@ -2,6 +2,7 @@
 
 mod connect;
 mod error;
+mod kinds;
 mod lease;
 mod nodes;
 mod owners;

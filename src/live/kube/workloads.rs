@@ -1,38 +1,23 @@
 //! Workloads: the facts that decide how they move, and their roll-outs.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
-use kube::{Api, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::{Api, ResourceExt as _};
 
+use super::kinds::Facts;
 use super::owners::{controller, is_made_by, owner_ref};
 use super::pods::SKIP;
 use super::{Plane, named, within};
 use crate::inventory::{Strategy, Workload, WorkloadKind, WorkloadRef};
-use crate::ports::{Answer, PortError, Rollout, WorkloadNow};
+use crate::ports::{Answer, PortError, WorkloadNow};
 
 /// The template annotation that holds our stamp.
 pub(super) const STAMP: &str = "irsa-migrate/restart";
-
-/// What each of the seven kinds tells of itself.
-pub(super) trait Facts:
-    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug
-{
-    const KIND: WorkloadKind;
-    /// The template of its pods.
-    fn template(&self) -> Option<&PodTemplateSpec>;
-    /// What only this kind has.
-    fn tell(&self, workload: &mut Workload);
-    fn rollout(&self) -> Rollout;
-}
 
 /// Runs `$work` with `$kind` as a type name for the kind at hand.
 macro_rules! by_kind {
@@ -151,7 +136,7 @@ impl Plane {
     }
 }
 
-fn workload<K: Facts>(it: &K) -> Answer<Workload> {
+pub(super) fn workload<K: Facts>(it: &K) -> Answer<Workload> {
     let meta: &ObjectMeta = it.meta();
     let at = WorkloadRef { kind: K::KIND, namespace: it.namespace().unwrap_or_default(), name: it.name_any() };
     let template = it.template();
@@ -186,243 +171,4 @@ fn workload<K: Facts>(it: &K) -> Answer<Workload> {
     };
     it.tell(&mut workload);
     Ok(workload)
-}
-
-fn count(it: Option<i32>) -> u32 {
-    it.and_then(|it| u32::try_from(it).ok()).unwrap_or(0)
-}
-
-/// A number of pods, or a share of `of`; shares are rounded up or down as the controller does.
-fn share(it: Option<&IntOrString>, default: &IntOrString, of: u32, up: bool) -> u32 {
-    match it.unwrap_or(default) {
-        IntOrString::Int(it) => u32::try_from(*it).unwrap_or(0),
-        IntOrString::String(it) => {
-            let percent: u64 = it.trim_end_matches('%').parse().unwrap_or(0);
-            let product = u64::from(of) * percent;
-            let share = if up { product.div_ceil(100) } else { product / 100 };
-            u32::try_from(share).unwrap_or(u32::MAX)
-        }
-    }
-}
-
-impl Facts for Deployment {
-    const KIND: WorkloadKind = WorkloadKind::Deployment;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref().map(|it| &it.template)
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        let Some(spec) = &self.spec else { return };
-        workload.replicas = spec.replicas.map_or(1, |it| count(Some(it)));
-        workload.paused = spec.paused.unwrap_or(false);
-        workload.progress_deadline_seconds = spec.progress_deadline_seconds.map(|it| count(Some(it)));
-        let strategy = spec.strategy.as_ref();
-        if strategy.and_then(|it| it.type_.as_deref()) == Some("Recreate") {
-            workload.strategy = Strategy::Recreate;
-            workload.at_a_time = workload.replicas.max(1);
-            return;
-        }
-        workload.strategy = Strategy::RollingUpdate;
-        let rolling = strategy.and_then(|it| it.rolling_update.as_ref());
-        let quarter = IntOrString::String("25%".to_owned());
-        let away = share(rolling.and_then(|it| it.max_unavailable.as_ref()), &quarter, workload.replicas, false);
-        let more = share(rolling.and_then(|it| it.max_surge.as_ref()), &quarter, workload.replicas, true);
-        workload.at_a_time = away.saturating_add(more).max(1);
-    }
-
-    /// As `kubectl rollout status` judges it.
-    fn rollout(&self) -> Rollout {
-        let wanted = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-        let status = self.status.as_ref();
-        let seen = status.and_then(|it| it.observed_generation) >= self.metadata.generation;
-        let updated = count(status.and_then(|it| it.updated_replicas));
-        let all = count(status.and_then(|it| it.replicas));
-        let available = count(status.and_then(|it| it.available_replicas));
-        let conditions = status.and_then(|it| it.conditions.as_ref()).into_iter().flatten();
-        let gave_up = conditions
-            .filter(|it| it.type_ == "Progressing")
-            .any(|it| it.reason.as_deref() == Some("ProgressDeadlineExceeded"));
-        Rollout {
-            wanted,
-            updated,
-            ready: count(status.and_then(|it| it.ready_replicas)),
-            complete: seen && !gave_up && updated >= wanted && all <= updated && available >= updated,
-            failed: seen && gave_up,
-        }
-    }
-}
-
-impl Facts for StatefulSet {
-    const KIND: WorkloadKind = WorkloadKind::StatefulSet;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref().map(|it| &it.template)
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        let Some(spec) = &self.spec else { return };
-        workload.replicas = spec.replicas.map_or(1, |it| count(Some(it)));
-        let update = spec.update_strategy.as_ref();
-        if update.and_then(|it| it.type_.as_deref()) == Some("OnDelete") {
-            workload.strategy = Strategy::OnDelete;
-            return;
-        }
-        workload.strategy = Strategy::RollingUpdate;
-        let rolling = update.and_then(|it| it.rolling_update.as_ref());
-        workload.partition = count(rolling.and_then(|it| it.partition));
-        let one = IntOrString::Int(1);
-        let away = share(rolling.and_then(|it| it.max_unavailable.as_ref()), &one, workload.replicas, true);
-        workload.at_a_time = away.max(1);
-    }
-
-    /// As `kubectl rollout status` judges it, and none of an older revision is left. With a partition,
-    /// or with pods that only deletion replaces, the revision never becomes the current one.
-    fn rollout(&self) -> Rollout {
-        let wanted = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-        let update = self.spec.as_ref().and_then(|it| it.update_strategy.as_ref());
-        let on_delete = update.and_then(|it| it.type_.as_deref()) == Some("OnDelete");
-        let partition = count(update.and_then(|it| it.rolling_update.as_ref()?.partition));
-        let status = self.status.as_ref();
-        let seen = status.is_some_and(|it| it.observed_generation >= self.metadata.generation);
-        let all = status.map_or(0, |it| count(Some(it.replicas)));
-        let updated = count(status.and_then(|it| it.updated_replicas));
-        let ready = count(status.and_then(|it| it.ready_replicas));
-        let available = count(status.and_then(|it| it.available_replicas));
-        let rolled = if on_delete || partition > 0 {
-            updated >= wanted.saturating_sub(partition)
-        } else {
-            updated >= wanted && status.is_some_and(|it| it.current_revision == it.update_revision)
-        };
-        let there = all == wanted && ready >= wanted && available >= wanted;
-        Rollout { wanted, updated, ready, complete: seen && rolled && there, failed: false }
-    }
-}
-
-impl Facts for DaemonSet {
-    const KIND: WorkloadKind = WorkloadKind::DaemonSet;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref().map(|it| &it.template)
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        workload.replicas = self.status.as_ref().map_or(0, |it| count(Some(it.desired_number_scheduled)));
-        let update = self.spec.as_ref().and_then(|it| it.update_strategy.as_ref());
-        if update.and_then(|it| it.type_.as_deref()) == Some("OnDelete") {
-            workload.strategy = Strategy::OnDelete;
-            return;
-        }
-        workload.strategy = Strategy::RollingUpdate;
-        let rolling = update.and_then(|it| it.rolling_update.as_ref());
-        let (one, none) = (IntOrString::Int(1), IntOrString::Int(0));
-        let away = share(rolling.and_then(|it| it.max_unavailable.as_ref()), &one, workload.replicas, true);
-        let more = share(rolling.and_then(|it| it.max_surge.as_ref()), &none, workload.replicas, true);
-        workload.at_a_time = away.saturating_add(more).max(1);
-    }
-
-    /// As `kubectl rollout status` judges it.
-    fn rollout(&self) -> Rollout {
-        let status = self.status.as_ref();
-        let seen = status.is_some_and(|it| it.observed_generation >= self.metadata.generation);
-        let wanted = status.map_or(0, |it| count(Some(it.desired_number_scheduled)));
-        let updated = count(status.and_then(|it| it.updated_number_scheduled));
-        let available = count(status.and_then(|it| it.number_available));
-        Rollout {
-            wanted,
-            updated,
-            ready: status.map_or(0, |it| count(Some(it.number_ready))),
-            complete: seen && updated >= wanted && available >= wanted,
-            failed: false,
-        }
-    }
-}
-
-/// Kinds that replace no pod: complete once as many as wanted are there and Ready.
-fn steady(seen: bool, wanted: u32, all: u32, ready: u32, available: u32) -> Rollout {
-    Rollout { wanted, updated: all, ready, complete: seen && all == wanted && available >= wanted, failed: false }
-}
-
-impl Facts for ReplicaSet {
-    const KIND: WorkloadKind = WorkloadKind::ReplicaSet;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref()?.template.as_ref()
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        workload.replicas = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-    }
-
-    fn rollout(&self) -> Rollout {
-        let wanted = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-        let Some(it) = &self.status else { return steady(false, wanted, 0, 0, 0) };
-        let seen = it.observed_generation >= self.metadata.generation;
-        steady(seen, wanted, count(Some(it.replicas)), count(it.ready_replicas), count(it.available_replicas))
-    }
-}
-
-impl Facts for ReplicationController {
-    const KIND: WorkloadKind = WorkloadKind::ReplicationController;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref()?.template.as_ref()
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        workload.replicas = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-    }
-
-    fn rollout(&self) -> Rollout {
-        let wanted = self.spec.as_ref().and_then(|it| it.replicas).map_or(1, |it| count(Some(it)));
-        let Some(it) = &self.status else { return steady(false, wanted, 0, 0, 0) };
-        let seen = it.observed_generation >= self.metadata.generation;
-        steady(seen, wanted, count(Some(it.replicas)), count(it.ready_replicas), count(it.available_replicas))
-    }
-}
-
-impl Facts for Job {
-    const KIND: WorkloadKind = WorkloadKind::Job;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref().map(|it| &it.template)
-    }
-
-    /// A Job that has ended wants no pods any more.
-    fn tell(&self, workload: &mut Workload) {
-        let conditions = self.status.as_ref().and_then(|it| it.conditions.as_ref()).into_iter().flatten();
-        let mut ends = conditions.filter(|it| it.type_ == "Complete" || it.type_ == "Failed");
-        let ended = ends.any(|it| it.status == "True");
-        let Some(spec) = &self.spec else { return };
-        workload.paused = spec.suspend.unwrap_or(false);
-        workload.replicas = if ended { 0 } else { spec.parallelism.map_or(1, |it| count(Some(it))) };
-    }
-
-    /// Nothing of a Job is ever rolled.
-    fn rollout(&self) -> Rollout {
-        let active = self.status.as_ref().map_or(0, |it| count(it.active));
-        let ready = self.status.as_ref().map_or(0, |it| count(it.ready));
-        Rollout { wanted: active, updated: active, ready, complete: true, failed: false }
-    }
-}
-
-impl Facts for CronJob {
-    const KIND: WorkloadKind = WorkloadKind::CronJob;
-
-    fn template(&self) -> Option<&PodTemplateSpec> {
-        Some(&self.spec.as_ref()?.job_template.spec.as_ref()?.template)
-    }
-
-    fn tell(&self, workload: &mut Workload) {
-        let Some(spec) = &self.spec else { return };
-        workload.paused = spec.suspend.unwrap_or(false);
-        workload.schedule = Some(spec.schedule.clone());
-        let parallelism = spec.job_template.spec.as_ref().and_then(|it| it.parallelism);
-        workload.replicas = parallelism.map_or(1, |it| count(Some(it)));
-    }
-
-    /// Nothing of a CronJob is ever rolled: its next Job moves.
-    fn rollout(&self) -> Rollout {
-        Rollout { wanted: 0, updated: 0, ready: 0, complete: true, failed: false }
-    }
 }
