@@ -1,6 +1,7 @@
 //! The tests that need no server, in one binary.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a helper of a test that cannot go on says where")]
 
+mod api_server;
 mod architecture;
 mod aws;
 mod cli;
