@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod adapter;
 #[cfg(test)]
+mod aws;
+#[cfg(test)]
 mod emulators;
 #[cfg(test)]
 mod harness;
