@@ -196,7 +196,8 @@ const CALLS: &[Call] = &[
             Everywhere("apps", "daemonsets", "patch"),
         ],
     ),
-    apply("Cluster", "evict", &[Everywhere("", "pods/eviction", "create")]),
+    // It looks for the pod of that UID first.
+    apply("Cluster", "evict", &[Everywhere("", "pods", "list"), Everywhere("", "pods/eviction", "create")]),
     apply("Cluster", "lease", &[OurLease("get")]),
     apply("Cluster", "write_lease", &[NewLease, OurLease("update")]),
     apply("Cluster", "delete_lease", &[OurLease("delete")]),

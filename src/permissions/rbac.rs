@@ -55,7 +55,12 @@ fn rights(stage: Stage, scope: &Scope) -> Rights {
 pub(super) fn manifest(stage: Stage, scope: &Scope) -> File {
     let rights = rights(stage, scope);
     let name = format!("irsa-migrate-{}", stage.as_str());
-    let mut objects = vec![cluster_role(&name, &rights), binding("ClusterRole", &name, None, scope)];
+    let mut objects = Vec::new();
+    if stage == Stage::Apply && scope.probe {
+        // First, so that the right to create pods never stands alone.
+        objects.push(dry_run_only(&name, scope));
+    }
+    objects.extend([cluster_role(&name, &rights), binding("ClusterRole", &name, None, scope)]);
     let mut in_namespaces: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for ((group, resource), verbs) in &rights.system {
         in_namespaces.entry(SYSTEM).or_default().push(rule(group, resource, verbs, None));
@@ -70,9 +75,6 @@ pub(super) fn manifest(stage: Stage, scope: &Scope) -> File {
     for (namespace, rules) in in_namespaces.iter().filter(|(_, rules)| !rules.is_empty()) {
         objects.push(role(&name, namespace, rules));
         objects.push(binding("Role", &name, Some(namespace), scope));
-    }
-    if stage == Stage::Apply && scope.probe {
-        objects.push(dry_run_only(&name, scope));
     }
     let text = format!("{}{}", header(stage, scope), objects.join("---\n"));
     File { name: format!("rbac-{}.yaml", stage.as_str()), text }

@@ -11,6 +11,8 @@ mod emulators;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod plane;
 #[cfg(test)]
 #[path = "../it/recorded.rs"]
