@@ -115,6 +115,26 @@ impl<'a> Checks<'a> {
         sorted(out)
     }
 
+    /// All findings about one candidate.
+    #[must_use]
+    pub fn of_candidate(&self, candidate: &Target) -> Vec<Finding> {
+        match candidate {
+            Target::ServiceAccount(subject) => self.of_subject(subject),
+            Target::Role(role) => self.of_role(role),
+            Target::Account(id) => sorted(self.account(id)),
+            Target::Cluster(arn) => {
+                let cluster = self.inventory.cluster(arn);
+                sorted(cluster.map(|it| about_cluster::all(self.inventory, it)).unwrap_or_default())
+            }
+            Target::Addon { cluster, name } => {
+                let cluster = self.inventory.cluster(cluster);
+                let addons = cluster.and_then(|it| Some((it, it.addons.get()?)));
+                let named = addons.and_then(|(cluster, all)| Some((cluster, all.iter().find(|it| it.name == *name)?)));
+                named.map(|(cluster, addon)| about_addon::of(cluster, addon)).into_iter().collect()
+            }
+        }
+    }
+
     /// The roles whose detail a plan would need: those of ServiceAccounts that nothing else holds
     /// for good. What a waiver or the settings may answer for does not count.
     #[must_use]

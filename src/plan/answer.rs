@@ -69,7 +69,8 @@ impl Waiver {
         let named = match &finding.subject {
             Target::ServiceAccount(it) => format!("{}/{}", it.namespace, it.service_account),
             Target::Role(it) => it.to_string(),
-            Target::Account(_) | Target::Cluster(_) | Target::Addon { .. } => return false,
+            Target::Cluster(it) => it.to_string(),
+            Target::Account(_) | Target::Addon { .. } => return false,
         };
         finding.waivable && self.code == finding.code && self.subject == named
     }
@@ -109,6 +110,18 @@ mod tests {
         assert!(!holds(&waiver("shop/cart", "2026-11-24T12:00:01Z")));
         assert!(holds(&waiver("shop/cart", "2026-11-24T12:00:00Z")));
         assert!(holds(&waiver("shop/other", "2027-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_cluster_is_waived_by_its_arn() {
+        let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let arn = "arn:aws:eks:eu-west-1:111122223333:cluster/a";
+        let full = Finding::new(Code::AssociationQuota, Target::Cluster(ClusterArn::parse(arn).unwrap()), "full");
+        let mut settings = waiver(arn, "2027-01-01T00:00:00Z");
+        settings.waivers[0].code = Code::AssociationQuota;
+        assert!(answer(vec![full.clone()], &settings, at).holding.is_empty());
+        settings.waivers[0].subject = arn.replace("cluster/a", "cluster/b");
+        assert_eq!(answer(vec![full], &settings, at).holding.len(), 1);
     }
 
     #[test]

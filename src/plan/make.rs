@@ -119,8 +119,7 @@ impl<'a> Planner<'a> {
                 Target::Role(_) => {}
                 // A list that is missing, or an add-on: never a unit of this plan.
                 Target::Account(_) | Target::Cluster(_) | Target::Addon { .. } => {
-                    let own = self.checks.of_inventory().into_iter().filter(|it| it.subject == candidate);
-                    let findings: Vec<Finding> = own.collect();
+                    let findings = self.checks.of_candidate(&candidate);
                     self.held.insert(candidate, findings);
                 }
             }

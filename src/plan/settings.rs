@@ -167,7 +167,7 @@ pub struct OwnerRules {
 pub struct Waiver {
     /// Which finding.
     pub code: Code,
-    /// `NAMESPACE/NAME` of the ServiceAccount, or a role's ARN.
+    /// `NAMESPACE/NAME` of the ServiceAccount, or the ARN of a role or a cluster.
     pub subject: String,
     /// Why it does no harm.
     pub reason: String,

@@ -25,7 +25,7 @@ mod trust_proof;
 mod trust_random;
 mod trust_rules;
 mod twin;
+mod view_plan;
 #[path = "../wire/mod.rs"]
 mod wire;
 mod wire_self;
-mod view_plan;

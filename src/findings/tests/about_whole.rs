@@ -152,6 +152,11 @@ fn candidates_are_whatever_has_to_do_with_a_role() {
     // Each of them has something said about it, or is clean.
     let said = of_inventory(it);
     for candidate in candidates(it) {
+        let own: Vec<_> =
+            Checks::new(it).of_candidate(&candidate).into_iter().filter(|it| it.subject == candidate).collect();
+        assert_eq!(own, said.iter().filter(|it| it.subject == candidate).cloned().collect::<Vec<_>>(), "{candidate}");
+    }
+    for candidate in candidates(it) {
         let about: Vec<_> = said.iter().filter(|it| it.subject == candidate).collect();
         assert!(!about.is_empty() || candidate == Target::ServiceAccount(cart(it)), "{candidate}");
     }
