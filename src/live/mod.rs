@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use self::aws::Aws;
 pub use self::aws::sdk_config;
+use self::aws::{Aws, OnlyProfile};
 pub use self::clock::MachineClock;
 use self::kube::Plane;
 pub use self::sqlite::SqliteJournal;
@@ -33,7 +33,8 @@ use crate::ports::{
 pub struct LiveConfig {
     /// The AWS profile; without it, what the environment says.
     pub profile: Option<String>,
-    /// The AWS region; without it, the profile's or the environment's, or else the first cluster's.
+    /// The AWS region; without it, the first cluster's if all are given by ARN, or else the
+    /// profile's or the environment's.
     pub region: Option<String>,
     /// The kubeconfig file that contexts are of; without it, what `$KUBECONFIG` or `~/.kube/config` says.
     pub kubeconfig: Option<PathBuf>,
@@ -82,25 +83,23 @@ impl Live {
     /// A cluster's name without any region; a cluster of that name that EKS does not tell of; one
     /// cluster given twice.
     pub async fn connect(config: &LiveConfig) -> Answer<Self> {
-        let of_cluster = config.clusters.iter().find_map(|it| match &it.cluster {
+        let regions = config.clusters.iter().map(|it| match &it.cluster {
             ClusterName::Arn(arn) => Some(arn.region().to_owned()),
             ClusterName::Name(_) => None,
         });
-        let load = async |region: Option<String>| {
-            let mut loader = sdk_config();
-            if let Some(profile) = &config.profile {
-                loader = loader.profile_name(profile);
-            }
-            if let Some(region) = region {
-                loader = loader.region(aws_config::Region::new(region));
-            }
-            loader.load().await
-        };
-        let mut sdk = load(config.region.clone()).await;
-        if sdk.region().is_none() && of_cluster.is_some() {
-            // IAM and STS need some region of the right partition to find their endpoints.
-            sdk = load(of_cluster).await;
+        // IAM and STS need some region of the right partition. That of a cluster is one, and asks
+        // neither the environment nor, where there is none, an instance's metadata.
+        let regions: Option<Vec<String>> = regions.collect();
+        let region = config.region.clone().or(regions.and_then(|it| it.into_iter().next()));
+        let region = region.map(Region::new);
+        let mut loader = sdk_config();
+        if let Some(region) = region.clone() {
+            loader = loader.region(region);
         }
+        if let Some(profile) = &config.profile {
+            loader = loader.profile_name(profile).credentials_provider(OnlyProfile::new(profile, region));
+        }
+        let sdk = loader.load().await;
         Self::with_sdk(sdk, config).await
     }
 

@@ -468,3 +468,15 @@ async fn no_agent_is_not_no_cluster() {
     assert_eq!(live.agent_addon(&shop()).await, Ok(None));
     assert!(matches!(live.agent_addon(&shop()).await, Err(PortError::NotFound(_))));
 }
+
+/// Where every cluster is given by its ARN, no other region is asked for.
+#[tokio::test]
+async fn the_region_is_that_of_the_clusters() {
+    let arn = ClusterArn::parse("arn:aws-cn:eks:cn-north-1:111122223333:cluster/shop").unwrap();
+    let at = ClusterAt { cluster: ClusterName::Arn(arn.clone()), context: None };
+    let live = Live::connect(&LiveConfig { profile: Some("nobody".into()), ..config([at]) }).await.unwrap();
+    assert_eq!(live.clusters().collect::<Vec<_>>(), [(&arn, None)]);
+    // A profile that is not there is told at the first call.
+    let error = live.caller().await.unwrap_err();
+    assert!(matches!(&error, PortError::Credentials(it) if it.contains("nobody")), "{error}");
+}

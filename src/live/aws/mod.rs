@@ -3,6 +3,7 @@
 mod eks;
 mod error;
 mod iam;
+mod profile;
 mod token;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use aws_smithy_types::retry::ErrorKind;
 use tokio::sync::{OnceCell, Semaphore};
 
 use self::error::Host;
+pub(super) use self::profile::OnlyProfile;
 pub(super) use self::token::TokenMaker;
 use crate::inventory::Caller;
 use crate::model::{AccountId, ClusterArn, RoleArn};
