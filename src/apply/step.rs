@@ -56,6 +56,11 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
         Ok(end) => end,
         Err(Broken::Run(halt)) => return Err(halt),
         Err(Broken::Step(trouble)) if way.status().may_be_ours() => End::Failed(trouble),
+        // A read that is denied tells nothing of the unit: the run waits for the right to it.
+        Err(Broken::Step(trouble)) if trouble.denied => {
+            context.denied.set(true);
+            return Err(Halt::Blind(trouble.why));
+        }
         Err(Broken::Step(trouble)) => End::Refused(trouble),
     };
     way.finish(end).await

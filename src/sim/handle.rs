@@ -67,6 +67,14 @@ impl Sim {
         Self { shared: Rc::new(shared), who }
     }
 
+    /// A world of its own that is now as this one is, with nobody waiting in it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let fork = Self::of(self.world().clone(), self.who.clone());
+        fork.set_latency(self.shared.latency.get());
+        fork
+    }
+
     /// The world itself. Not to be held while a future runs.
     #[must_use]
     pub fn world(&self) -> RefMut<'_, World> {
