@@ -10,7 +10,6 @@ mod cli_permissions;
 mod cli_trust;
 mod cycle;
 mod evaluate;
-mod faults;
 mod inventories;
 mod journal;
 mod permissions;
