@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::error::CommandError;
-use super::exit::Exit;
 use super::file;
 use crate::live::{ClusterAt, ClusterName, Live, LiveConfig};
 use crate::model::{AccountId, ClusterArn};
@@ -55,15 +54,16 @@ impl Access {
             LiveConfig { profile, region: self.region.clone(), kubeconfig: self.kubeconfig.clone(), clusters: at };
         Live::connect(&config).await.map_err(|error| match error {
             // What is wrong with the question is the asker's to mend.
-            PortError::Invalid(_) | PortError::NotFound(_) => CommandError { exit: Exit::Usage, ..error.into() }
-                .hint("--cluster takes an ARN, or a name with --region"),
+            PortError::Invalid(said) | PortError::NotFound(said) => {
+                CommandError::usage(said).hint("--cluster takes an ARN, or a name with --region")
+            }
             PortError::Denied(_)
             | PortError::Credentials(_)
             | PortError::Conflict(_)
             | PortError::Throttled(_)
             | PortError::NotNow(_)
             | PortError::Unreachable(_)
-            | PortError::Server(_) => error.into(),
+            | PortError::Server(_) => CommandError::from(error),
         })
     }
 

@@ -112,9 +112,10 @@ pub(crate) fn settings(named: Option<&Path>) -> Result<(Settings, Option<PathBuf
             let place = error.span().map(|it| text[..it.start.min(text.len())].lines().count().max(1));
             let line = place.map(|it| format!(" in line {it}")).unwrap_or_default();
             CommandError::usage(format!("the settings {shown} cannot be used{line}: {}", error.message()))
+                .hint("an unknown key is an error, so that a misspelt one is not taken for none")
         }
         SettingsError::Window(_) | SettingsError::Value(_) => {
-            CommandError::usage(format!("the settings {shown} cannot be used: {error}"))
+            CommandError::usage(format!("the settings {shown} cannot be used: {error}")).hint("nothing was planned")
         }
     })?;
     Ok((settings, Some(path.to_owned())))

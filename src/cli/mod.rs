@@ -8,6 +8,7 @@ mod apply;
 mod carry_out;
 mod close;
 mod completions;
+mod demo;
 mod error;
 pub mod exit;
 mod explain;
@@ -64,6 +65,7 @@ enum Command {
     Permissions(permissions::Args),
     Trust(trust::Args),
     Explain(explain::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -108,6 +110,7 @@ fn run(command: &Command, printer: Printer) -> Result<Exit, CommandError> {
         Command::Permissions(args) => permissions::run(args, printer),
         Command::Trust(args) => trust::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
+        Command::Demo(args) => demo::run(args, printer),
         Command::Completions(args) => completions::run(args, printer),
     }
 }

@@ -72,6 +72,11 @@ impl Printer {
         io::stderr().is_terminal()
     }
 
+    /// How stdout looks.
+    pub(crate) fn stdout_look(&self) -> Look {
+        self.out
+    }
+
     /// How stderr looks.
     pub(crate) fn stderr_look(&self) -> Look {
         self.err

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
         Some(path) => file::inventory(path)?,
         None => {
             let world = args.access.connect(&args.cluster, &settings).await?;
-            scan::read(&world, printer).await?
+            scan::read(&world, &scan::wanted(&world), printer).await?
         }
     };
     let plan = make(&inventory, &settings)?;

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     let settings = args.access.settings()?;
     let clusters: Vec<String> = plan.clusters.iter().map(|it| it.arn.to_string()).collect();
     let world = args.access.connect(&clusters, &settings).await?;
-    let inventory = scan::read(&world, printer).await?;
+    let inventory = scan::read(&world, &scan::wanted(&world), printer).await?;
     let checked = verify::verify(plan, &status, &inventory);
     printer.show(args.output, &view::verified(plan, &checked), || serde_json::to_value(&checked))?;
     Ok(if verify::is_complete(&checked) { Exit::Done } else { Exit::ChangesPending })

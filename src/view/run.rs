@@ -175,11 +175,13 @@ fn next(doc: &mut Doc, it: &Seen) {
     match (&it.plan.purpose, &it.undone_by) {
         (_, Some(_)) => doc.list([line!["finish the undo: ", name(format!("irsa-migrate rollback {id}"))]]),
         (Purpose::Undo { .. }, None) => doc.list([on]),
-        (Purpose::Migrate, None) => doc.list([
-            on,
-            line!["undo it: ", name(format!("irsa-migrate rollback {id}"))],
-            line!["give up what never started: ", name(format!("irsa-migrate close {id}"))],
-        ]),
+        (Purpose::Migrate, None) => {
+            let mut can = vec![on, line!["undo it: ", name(format!("irsa-migrate rollback {id}"))]];
+            if !it.plan.units.iter().any(|unit| it.unit(unit).blocks_next_wave()) {
+                can.push(line!["give up what never started: ", name(format!("irsa-migrate close {id}"))]);
+            }
+            doc.list(can);
+        }
     }
 }
 
@@ -259,6 +261,11 @@ pub fn ending(ending: &Ending) -> Doc {
     let run = &ending.run;
     let go_on = || name(format!("irsa-migrate apply {run}"));
     let said = match &ending.why {
+        Why::Ended if ending.refused > 0 => line![
+            caution("Ended, and not everything was done. "),
+            name(format!("irsa-migrate status {run}")),
+            " tells what was refused and why; plan again for it"
+        ],
         Why::Ended if ending.undo => line![strong("Undone. "), "The run is closed."],
         Why::Ended => line![
             strong("Done. "),

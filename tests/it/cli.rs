@@ -18,6 +18,10 @@ impl Home {
         self.directory.path().join(name)
     }
 
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), bytes).expect("a file");
+    }
+
     /// The program with these arguments, in this home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_irsa-migrate"));

@@ -37,13 +37,17 @@ pub(super) fn facts(plan: &Plan, digest: &Digest, names: &Names) -> Block {
         facts.push((if index == 0 { "clusters" } else { "" }, line.and(format!(", {servers}"))));
     }
     facts.push(("does", does(plan)));
-    facts.push(("holds", holds(plan)));
-    let time: u64 = plan.waves.iter().map(|it| super::wave_seconds(plan, it)).sum();
+    if plan.purpose == Purpose::Migrate {
+        facts.push(("holds", holds(plan)));
+    }
+    let time = seconds(plan.waves.iter().map(|it| super::wave_seconds(plan, it)).sum());
     if !plan.units.is_empty() {
-        facts.push((
-            "takes",
-            Line::from(format!("about {} if all goes as usual, waiting for windows aside", seconds(time))),
-        ));
+        let windows = if plan.windows.is_empty() || plan.purpose != Purpose::Migrate {
+            ""
+        } else {
+            ", waiting for windows aside"
+        };
+        facts.push(("takes", Line::from(format!("about {time} if all goes as usual{windows}"))));
     }
     if plan.purpose == Purpose::Migrate {
         facts.extend(windows(&plan.windows));

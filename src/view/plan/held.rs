@@ -3,6 +3,7 @@
 use super::super::doc::{Block, Doc, line, name};
 use super::super::finding::{Told, by_code};
 use super::super::names::Names;
+use crate::findings::{Code, Finding};
 use crate::plan::{Held, Plan};
 
 pub(super) fn sections(doc: &mut Doc, plan: &Plan, names: &Names) {
@@ -40,10 +41,12 @@ pub(super) fn sections(doc: &mut Doc, plan: &Plan, names: &Names) {
     }
 }
 
-/// Each under the finding that weighs most; that nothing is to be done weighs most where it is said.
+/// Each under the finding that says most: that nothing is to be done where that is so, and what was
+/// seen rather than what was not looked at any more.
 fn told<'a>(held: &[&'a Held], idle: bool) -> Vec<Told<'a>> {
     let one = |it: &&'a Held| {
-        let first = it.findings.iter().find(|it| !idle || it.code.leaves_nothing_to_do())?;
+        let says = |it: &&Finding| if idle { it.code.leaves_nothing_to_do() } else { it.code != Code::Unread };
+        let first = it.findings.iter().find(says).or(it.findings.first())?;
         let mut also: Vec<_> = it.findings.iter().map(|it| it.code).filter(|it| *it != first.code).collect();
         also.dedup();
         Some(Told { who: &it.what, finding: first, also })

@@ -22,7 +22,9 @@ pub(super) fn unit(doc: &mut Doc, plan: &Plan, unit: &Unit, work: &RoleWork, nam
     } else {
         let sids = listed(work.added.iter().map(|it| it.sid.clone()));
         facts.push((if undo { "removes" } else { "adds" }, Line::from("statement ").and(sids)));
-        facts.push(("size", size(work)));
+        if !undo {
+            facts.push(("size", size(work)));
+        }
     }
     if !undo {
         facts.push(("access", relation(&work.proof, names)));
