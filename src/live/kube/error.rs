@@ -43,7 +43,7 @@ fn unanswered(what: &str, endpoint: &str, error: &kube::Error) -> PortError {
             return ours.clone();
         }
         if let Some(plugin) = it.downcast_ref::<AuthError>() {
-            return PortError::Credentials(one_line(&format!("{what}: {plugin}")));
+            return PortError::Credentials(one_line(&format!("{what}: {}", told(plugin))));
         }
         let text = it.to_string();
         if !texts.iter().any(|earlier| earlier.contains(&text)) {
@@ -52,6 +52,15 @@ fn unanswered(what: &str, endpoint: &str, error: &kube::Error) -> PortError {
         next = it.source();
     }
     PortError::Unreachable(one_line(&format!("{what}: {endpoint}: {}", texts.join(": "))))
+}
+
+/// What an exec plugin said. Its standard output is where a token would be: it is not repeated.
+fn told(error: &AuthError) -> String {
+    if let AuthError::AuthExecRun { out, .. } = error {
+        let said = String::from_utf8_lossy(&out.stderr);
+        return format!("the kubeconfig's exec plugin ended with {}: {said}", out.status);
+    }
+    error.to_string()
 }
 
 /// Nothing is wrong with the connection, but with the configuration of it.

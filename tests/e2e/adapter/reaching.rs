@@ -111,10 +111,11 @@ async fn an_exec_plugin_runs_once_and_not_for_every_probe() {
     }
     assert_eq!(count(), to_connect);
 
-    kubeconfig["users"][0]["user"]["exec"]["args"][1] = json!("echo no session >&2; exit 1");
+    kubeconfig["users"][0]["user"]["exec"]["args"][1] = json!("echo s3cret; echo no session >&2; exit 1");
     let live = by_file(plane, write(folder.path(), &kubeconfig)).await;
     let error = live.nodes(&arn(plane)).await.unwrap_err();
-    assert!(matches!(&error, PortError::Credentials(_)), "{error}");
+    assert!(matches!(&error, PortError::Credentials(it) if it.contains("no session")), "{error}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
 }
 
 /// A proxy that counts the tunnels it opens.
