@@ -14,7 +14,7 @@ use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
 use crate::plan::check::check;
 use crate::plan::window::{Opening, opening};
-use crate::plan::{Plan, Purpose, Unit, Wave};
+use crate::plan::{Plan, Purpose, Unit, Wave, Work};
 use crate::ports::{JournalError, JournalStore, World};
 
 /// Why a run is no longer being carried out.
@@ -277,7 +277,8 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
     let todo: Vec<&Unit> = units.iter().copied().filter(|unit| !status(unit).is_ended()).collect();
     context.record(Scope::Wave(wave.name.clone()), Event::Started, None).await?;
     context.emit(Progress::WaveStarted { wave: wave.name.clone(), units: todo.len() });
-    let limit = usize::try_from(context.plan.numbers.units_at_a_time).unwrap_or(usize::MAX).max(1);
+    let roles_alone = units.iter().all(|it| matches!(it.work, Work::Role(_)));
+    let limit = context.plan.numbers.side_by_side(roles_alone);
     // Units that run already are carried on to a clean stop, so that all ends are collected first.
     let asked = Cell::new(false);
     let ends: Vec<Result<UnitEnd, Halt>> = stream::iter(todo)

@@ -225,19 +225,19 @@ pub(super) fn of_role(checks: &Checks<'_>, role: &Role) -> Vec<Finding> {
     out
 }
 
-/// Who keeps a role. `detail` was not read where nothing needed it.
-pub(super) fn owner(role: &Role) -> Finding {
+/// Who keeps a role. Nothing where the detail was not asked for: a scan asks for that of every role
+/// that could become a unit, and the planner makes no unit without it.
+pub(super) fn owner(role: &Role) -> Option<Finding> {
     let target = Target::Role(role.arn.clone());
-    match &role.detail {
-        None => unread(target, "the role's tags", "GetRole was not called"),
-        Some(Seen::Unseen(why)) => unread(target, "the role's tags", why),
-        Some(Seen::Seen(detail)) => match owner_of(detail).words() {
+    Some(match role.detail.as_ref()? {
+        Seen::Unseen(why) => unread(target, "the role's tags", why),
+        Seen::Seen(detail) => match owner_of(detail).words() {
             Some(owner) => Finding::new(Code::RoleOwned, target, quote(&owner)),
             None => {
                 Finding::new(Code::RoleOwnerUnknown, target, format!("{} tags, none a known mark", detail.tags.len()))
             }
         },
-    }
+    })
 }
 
 /// A role that no ServiceAccount in sight asks for.

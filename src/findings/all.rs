@@ -231,7 +231,7 @@ impl<'a> Checks<'a> {
         out.extend(unused);
         // Who keeps a role matters only where it would be edited.
         if detail == Detail::Needed && !idle && !out.iter().any(Finding::blocks) {
-            out.push(about_role::owner(role));
+            out.extend(about_role::owner(role));
         }
         out
     }

@@ -60,7 +60,7 @@ impl Checker<'_> {
 
     fn numbers(&mut self) {
         let numbers = &self.plan.numbers;
-        if numbers.units_at_a_time == 0 || numbers.pod_starts_per_second == 0 || numbers.probe_interval == 0 {
+        if numbers.has_zero_limit() {
             self.say(None, "a limit of 0");
         }
         if numbers.lease_duration <= numbers.lease_renewal + numbers.call_timeout {

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::step::{Condition, Request, RoleWork, Step, Unit, UnitId, Work};
 use super::times;
 use crate::findings::{Code, Finding, Target, scope_of, too_large};
-use crate::inventory::{Inventory, Role};
+use crate::inventory::{Inventory, Role, Seen};
 use crate::model::{ClusterArn, RoleArn, Subject};
 use crate::trust::{self, Document, Mode, Relation, Translation, Verdict};
 
@@ -24,6 +24,10 @@ pub(super) fn prepare(
     let about = || Target::Role(arn.clone());
     let unread = |what: &str| vec![Finding::new(Code::Unread, about(), what)];
     let Some(role) = role_of(inventory, arn) else { return Err(unread("the role is not in the inventory")) };
+    // Who owns a role is told by its tags: without them nothing of it may be edited.
+    if role.detail.as_ref().and_then(Seen::get).is_none() {
+        return Err(unread("the role's tags: GetRole was not called, or failed"));
+    }
     let Some(account) = inventory.accounts.get(&arn.account()) else { return Err(unread("its account was not read")) };
     let quota = account.trust_quota.as_result().map_err(|why| unread(&format!("the trust policy's quota: {why}")))?;
     let Some(scope) = scope_of(inventory, &arn.account()) else { return Err(unread("the OIDC providers")) };

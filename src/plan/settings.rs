@@ -216,12 +216,30 @@ pub struct Numbers {
     pub lease_renewal: u64,
     /// How long one call may take.
     pub call_timeout: u64,
-    /// Units side by side. EKS Auth throttles, and a fault then touches few.
+    /// ServiceAccounts side by side. EKS Auth throttles, and a fault then touches few.
     pub units_at_a_time: u64,
+    /// Roles side by side. Preparing one replaces no pod, and nearly all of its time is waiting.
+    pub roles_at_a_time: u64,
     /// Pods that may start each second, over all units. EKS Auth throttles.
     pub pod_starts_per_second: u64,
     /// After each wave, before its pods are looked at once more.
     pub bake: u64,
+}
+
+impl Numbers {
+    /// Whether a limit of 0 would keep everything from going on.
+    #[must_use]
+    pub fn has_zero_limit(&self) -> bool {
+        let limits = [self.units_at_a_time, self.roles_at_a_time, self.pod_starts_per_second, self.probe_interval];
+        limits.contains(&0)
+    }
+
+    /// How many units of a wave go side by side: a wave of roles alone, or one with ServiceAccounts.
+    #[must_use]
+    pub fn side_by_side(&self, roles_alone: bool) -> usize {
+        let limit = if roles_alone { self.roles_at_a_time } else { self.units_at_a_time };
+        usize::try_from(limit).unwrap_or(usize::MAX).max(1)
+    }
 }
 
 impl Default for Numbers {
@@ -238,6 +256,7 @@ impl Default for Numbers {
             lease_renewal: 20,
             call_timeout: 15,
             units_at_a_time: 4,
+            roles_at_a_time: 16,
             pod_starts_per_second: 10,
             bake: 300,
         }
@@ -293,8 +312,8 @@ impl Settings {
             }
         }
         let numbers = &self.numbers;
-        if numbers.units_at_a_time == 0 || numbers.pod_starts_per_second == 0 || numbers.probe_interval == 0 {
-            return fail("units_at_a_time, pod_starts_per_second and probe_interval must be at least 1".to_owned());
+        if numbers.has_zero_limit() {
+            return fail("limits, rates and probe_interval must be at least 1".to_owned());
         }
         // Before each write the lease must have more than a call's time left, renewals included.
         if numbers.lease_duration <= numbers.lease_renewal + numbers.call_timeout {

@@ -32,9 +32,10 @@ pub(super) fn are_default(settings: &Settings) -> bool {
     settings.waves.is_empty()
 }
 
-/// Fills the waves, least risk first within each; gives those that no wave takes beside them.
+/// Fills the waves, least risk first within each; gives those that no wave takes beside them. One of
+/// which no pod is replaced comes last: as a canary it would prove nothing.
 pub(super) fn fill(inventory: &Inventory, settings: &Settings, mut goers: Vec<Goer>) -> (Vec<Wave>, Vec<Subject>) {
-    goers.sort_by(|a, b| (a.sharers, a.replicas, &a.subject).cmp(&(b.sharers, b.replicas, &b.subject)));
+    goers.sort_by_key(|it| (it.replicas == 0, it.sharers, it.replicas, it.subject.clone()));
     let rules = if are_default(settings) { default_rules() } else { settings.waves.clone() };
     let mut left: Vec<Subject> = goers.into_iter().map(|it| it.subject).collect();
     let mut waves = Vec::new();

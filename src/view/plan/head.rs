@@ -213,6 +213,7 @@ fn all(numbers: &Numbers) -> Vec<(&'static str, String)> {
         ("lease_renewal", time(numbers.lease_renewal)),
         ("call_timeout", time(numbers.call_timeout)),
         ("units_at_a_time", numbers.units_at_a_time.to_string()),
+        ("roles_at_a_time", numbers.roles_at_a_time.to_string()),
         ("pod_starts_per_second", numbers.pod_starts_per_second.to_string()),
         ("bake", time(numbers.bake)),
     ]

@@ -80,7 +80,8 @@ fn wave_in_short(plan: &Plan, wave: &Wave, units: &[&Unit]) -> Line {
 /// How long a wave takes if all goes as usual: units side by side, and then its gate.
 fn wave_seconds(plan: &Plan, wave: &Wave) -> u64 {
     let units: Vec<&Unit> = wave.units.iter().filter_map(|id| plan.unit(id)).collect();
-    let places = usize::try_from(plan.numbers.units_at_a_time).unwrap_or(usize::MAX).clamp(1, units.len().max(1));
+    let roles_alone = units.iter().all(|it| matches!(it.work, Work::Role(_)));
+    let places = plan.numbers.side_by_side(roles_alone).min(units.len().max(1));
     let mut busy_until = vec![0_u64; places];
     for unit in &units {
         if let Some(first) = busy_until.iter_mut().min() {
