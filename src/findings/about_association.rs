@@ -107,8 +107,8 @@ pub(super) const NOT_TRUSTED: Explanation = Explanation {
     sources: &["https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"],
 };
 
-/// An association whose ServiceAccount is not there.
-pub(super) fn orphan(place: &Place<'_>, association: &Association) -> Finding {
+/// An association whose ServiceAccount is not there, and that its role could not be read, if so.
+pub(super) fn orphan(place: &Place<'_>, association: &Association) -> Vec<Finding> {
     let users: Vec<String> = place.workloads().map(|it| it.at.to_string()).collect();
     let role = match association.detail.as_ref().and_then(Seen::get) {
         Some(detail) => format!(" gives {}", detail.role_arn),
@@ -121,7 +121,11 @@ pub(super) fn orphan(place: &Place<'_>, association: &Association) -> Finding {
         quote(&association.service_account),
         quote(&association.namespace),
     );
-    place.finding(Code::AssociationWithoutServiceAccount, evidence)
+    let mut out = vec![place.finding(Code::AssociationWithoutServiceAccount, evidence)];
+    if let Some(Seen::Unseen(why)) = &association.detail {
+        out.push(unread(place.target(), "its association's role", why));
+    }
+    out
 }
 
 /// The association of a ServiceAccount without an annotation.

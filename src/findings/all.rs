@@ -167,7 +167,7 @@ impl<'a> Checks<'a> {
         let association = place.association();
         let Some(account) = place.service_account() else {
             match association {
-                Some(it) => out.push(about_association::orphan(&place, it)),
+                Some(it) => out.extend(about_association::orphan(&place, it)),
                 None => out.extend(about_annotation::absent(&place)),
             }
             return out;

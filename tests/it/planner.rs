@@ -153,6 +153,30 @@ fn a_paused_deployment_is_held_unless_its_owner_restarts_it() {
 }
 
 #[test]
+fn a_role_whose_owner_was_not_asked_for_is_held() {
+    let mut inventory = one();
+    let account = inventory.accounts.values_mut().next().expect("an account");
+    let Seen::Seen(roles) = &mut account.roles else { panic!("roles were read") };
+    roles[0].detail = None;
+    let plan = planned(&inventory);
+    assert_eq!(held(&plan, &About::Role(role_arn("cart"))), [Code::Unread]);
+    assert_eq!(held(&plan, &About::ServiceAccount(subject("blue", "shop", "cart"))), [Code::RoleHeld]);
+}
+
+#[test]
+fn the_canary_replaces_pods() {
+    let inventory = Fleet::of(&["blue"])
+        .role("nightly", &trust(&[("blue", "shop:nightly")]))
+        .role("cart", &trust(&[("blue", "shop:cart")]))
+        .account("blue", "shop", "nightly", "nightly")
+        .account("blue", "shop", "cart", "cart")
+        .workload("blue", ("shop", "nightly", "nightly"), WorkloadKind::CronJob, 1, |_| {})
+        .deployment("blue", ("shop", "cart", "cart"), 3)
+        .0;
+    assert_eq!(waves(&planned(&inventory))[1..], ["canary: blue/shop/cart", "rest: blue/shop/nightly"]);
+}
+
+#[test]
 fn everything_is_a_unit_or_held() {
     for inventory in [one(), several()] {
         let plan = planned(&inventory);
