@@ -89,6 +89,13 @@ fn rooms_import_what_the_table_allows() {
 }
 
 #[test]
+fn every_room_of_the_table_is_there() {
+    let there: BTreeSet<String> = rooms().into_iter().map(|(room, ..)| room).collect();
+    let missing: Vec<String> = table().into_keys().filter(|it| !there.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn pure_rooms_are_pure_and_only_live_names_an_sdk() {
     let pure = ["model", "trust", "inventory", "findings", "journal", "plan", "rollback", "verify", "permissions"];
     let impure =
