@@ -10,9 +10,9 @@ use irsa_migrate::plan::{Plan, Unit};
 use irsa_migrate::ports::JournalStore as _;
 use irsa_migrate::rollback::{self, Extent, RollbackError};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Fault, Lag, MemoryJournal, Sim, State};
+use irsa_migrate::sim::{Fault, JournalFault, Lag, MemoryJournal, Sim, State};
 
-use crate::cycle::{carry_out, plan_of, status};
+use crate::cycle::{carry_out, plan_of, status, undo_of};
 
 /// A world with one idea in it.
 struct Shape {
@@ -121,18 +121,23 @@ fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {
     plan.units.iter().filter_map(line).collect()
 }
 
-/// One fault and what follows; `Err` says what went wrong.
-fn one_case(nominal: &Nominal, call: u64, fault: Fault, follow_up: FollowUp) -> Result<(), String> {
-    let sim = nominal.sim.fork();
-    let journal = sim.journal();
-    sim.world().fault_at(call, fault);
+/// The attempt that the fault hits, and the end of the fault.
+fn attempt(sim: &Sim, journal: &MemoryJournal, bytes: &[u8]) {
     let (options, stop) = (Options { through: None, holder: "first".to_owned() }, Stop::default());
-    // It may be refused before a run is opened: nothing was sent then, and there is nothing to undo.
-    let first = sim.run(async { apply(&sim, &journal, &nominal.bytes, &options, &stop, &mut |_| {}).await });
+    // It may be refused before a run is opened: nothing was sent then.
+    let first = sim.run(async { apply(sim, journal, bytes, &options, &stop, &mut |_| {}).await });
     if first.is_err() {
         sim.restart();
     }
     sim.world().heal();
+}
+
+/// One fault and what follows; `Err` says what went wrong.
+fn one_case(nominal: &Nominal, inject: impl FnOnce(&Sim, &MemoryJournal), follow_up: FollowUp) -> Result<(), String> {
+    let sim = nominal.sim.fork();
+    let journal = sim.journal();
+    inject(&sim, &journal);
+    attempt(&sim, &journal, &nominal.bytes);
     if follow_up != FollowUp::Rollback {
         until_ended(&sim, &journal, &nominal.plan)?;
         let left = stuck(&status(&sim, &journal, &nominal.plan), &nominal.plan);
@@ -142,12 +147,14 @@ fn one_case(nominal: &Nominal, call: u64, fault: Fault, follow_up: FollowUp) -> 
     }
     if follow_up != FollowUp::Resume {
         roll_back(&sim, &journal, nominal)?;
-        let differences = nominal.before.differences(&sim.world().state());
-        if !differences.is_empty() {
-            return Err(format!("after rolling back: {differences:?}"));
-        }
+        as_before(&sim, nominal)?;
     }
     Ok(())
+}
+
+fn as_before(sim: &Sim, nominal: &Nominal) -> Result<(), String> {
+    let differences = nominal.before.differences(&sim.world().state());
+    if differences.is_empty() { Ok(()) } else { Err(format!("after rolling back: {differences:?}")) }
 }
 
 fn roll_back(sim: &Sim, journal: &MemoryJournal, nominal: &Nominal) -> Result<(), String> {
@@ -164,22 +171,88 @@ fn roll_back(sim: &Sim, journal: &MemoryJournal, nominal: &Nominal) -> Result<()
     }
 }
 
+/// What a loop has tried, and what went wrong.
+#[derive(Default)]
+struct Tally {
+    tried: usize,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, what: impl FnOnce() -> String, outcome: Result<(), String>) {
+        self.tried += 1;
+        if let Err(why) = outcome {
+            self.failures.push(format!("{}: {why}", what()));
+        }
+    }
+
+    fn judge(self, at_least: usize) {
+        let Self { tried, failures } = self;
+        assert!(tried >= at_least, "only {tried} cases");
+        assert!(failures.is_empty(), "{} of {tried} cases: {:#?}", failures.len(), &failures[..failures.len().min(12)]);
+    }
+}
+
 /// Every call of a nominal run x every fault x every follow-up.
 fn every_fault(shape: &Shape, lag: Lag) {
     let nominal = Nominal::of(shape, lag);
-    let (mut tried, mut failures) = (0, Vec::new());
+    let mut tally = Tally::default();
     for call in nominal.first_call..=nominal.last_call {
         for fault in Fault::ALL {
             for follow_up in FOLLOW_UPS {
-                tried += 1;
-                if let Err(why) = one_case(&nominal, call, fault, follow_up) {
-                    failures.push(format!("call {call} {fault:?} {follow_up:?}: {why}"));
-                }
+                let outcome = one_case(&nominal, |sim, _| sim.world().fault_at(call, fault), follow_up);
+                tally.add(|| format!("call {call} {fault:?} {follow_up:?}"), outcome);
             }
         }
     }
-    assert!(tried > 1000, "only {tried} cases");
-    assert!(failures.is_empty(), "{} of {tried} cases: {:#?}", failures.len(), &failures[..failures.len().min(12)]);
+    tally.judge(1000);
+}
+
+/// Every entry of a nominal run x every way in which writing it can fail x every follow-up.
+fn every_journal_fault(shape: &Shape) {
+    let nominal = Nominal::of(shape, Lag::default());
+    let run = nominal.sim.fork();
+    let journal = run.journal();
+    carry_out(&run, &journal, &nominal.plan).expect("no crash");
+    let mut tally = Tally::default();
+    for append in 1..=journal.appends() {
+        for fault in JournalFault::ALL {
+            for follow_up in FOLLOW_UPS {
+                let outcome = one_case(&nominal, |_, journal| journal.fail_at(append, fault), follow_up);
+                tally.add(|| format!("entry {append} {fault:?} {follow_up:?}"), outcome);
+            }
+        }
+    }
+    tally.judge(100);
+}
+
+/// Every call of a rollback x every fault; then the rollback goes on until it has finished.
+fn every_fault_of_a_rollback(shape: &Shape, lag: Lag) {
+    let nominal = Nominal::of(shape, lag);
+    let done = nominal.sim.fork();
+    let journal = done.journal();
+    carry_out(&done, &journal, &nominal.plan).expect("no crash");
+    let undo = undo_of(&done, &journal, &nominal.plan);
+    let first_call = done.world().history().number_of_calls() + 1;
+    let mut tally = Tally::default();
+    for call in first_call.. {
+        let mut hit = false;
+        for fault in Fault::ALL {
+            // A world's journal is shared by its copies, so that each case carries the plan out anew.
+            let sim = nominal.sim.fork();
+            let journal = sim.journal();
+            carry_out(&sim, &journal, &nominal.plan).expect("no crash");
+            sim.world().fault_at(call, fault);
+            attempt(&sim, &journal, &undo.to_bytes().expect("bytes"));
+            hit |= sim.world().history().calls().any(|it| it.number == call);
+            let outcome = until_ended(&sim, &journal, &undo).and_then(|()| as_before(&sim, &nominal));
+            tally.add(|| format!("call {call} of the rollback {fault:?}"), outcome);
+        }
+        if !hit || call > first_call + 400 {
+            break;
+        }
+    }
+    tally.judge(200);
 }
 
 #[test]
@@ -205,4 +278,20 @@ fn a_role_in_two_clusters() {
 #[test]
 fn a_daemon_set_on_delete() {
     every_fault(&SHAPES[3], Lag::default());
+}
+
+#[test]
+fn a_journal_that_fails() {
+    every_journal_fault(&SHAPES[0]);
+    every_journal_fault(&SHAPES[1]);
+}
+
+#[test]
+fn a_rollback_that_fails() {
+    every_fault_of_a_rollback(&SHAPES[0], Lag::default());
+}
+
+#[test]
+fn a_rollback_that_fails_with_lag() {
+    every_fault_of_a_rollback(&SHAPES[3], Lag::of(Duration::from_secs(10)));
 }
