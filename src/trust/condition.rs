@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
+use crate::trust::glob::{Rect, TooComplex, split, split_text};
 use crate::trust::grants::Carried;
 use crate::trust::operator::{Operator, Set, Test};
-use crate::trust::pattern::{Atom, glob_matches};
+use crate::trust::pattern::{Atom, MAX_PATTERN, Pattern, glob_matches};
 use crate::trust::policy::{Condition, Version, Word};
 use crate::trust::reason::Code;
 use crate::trust::request::{Known, Request, Symbol};
@@ -15,11 +16,66 @@ use crate::trust::request::{Known, Request, Symbol};
 /// A value of a condition on a symbol.
 #[derive(Debug, Clone)]
 pub(crate) struct NameGlob<'p> {
-    pub(crate) atoms: Vec<Atom>,
-    /// Letters are compared without case; the atoms are in lower case.
+    pub(crate) glob: Glob<'p>,
+    /// Letters are compared without case; the glob is in lower case.
     pub(crate) ignore_case: bool,
     /// Where it is written.
     pub(crate) word: &'p Word,
+}
+
+/// A value's text, once it is known what of it is meant literally.
+#[derive(Debug, Clone)]
+pub(crate) enum Glob<'p> {
+    /// This very text. Most values are one.
+    Text(Cow<'p, str>),
+    /// With wildcards.
+    Atoms(Vec<Atom>),
+}
+
+impl NameGlob<'_> {
+    /// The rectangles of the subjects that match.
+    pub(crate) fn split(&self) -> Result<Vec<Rect>, TooComplex> {
+        match &self.glob {
+            Glob::Text(text) => Ok(split_text(text)?.into_iter().collect()),
+            Glob::Atoms(atoms) => split(atoms),
+        }
+    }
+
+    /// Whether a whole text matches.
+    pub(crate) fn takes(&self, text: &str) -> bool {
+        let text = if self.ignore_case { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) };
+        self.glob.matches(&text)
+    }
+}
+
+impl Glob<'_> {
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Text(own) => own.as_ref() == text,
+            Self::Atoms(atoms) => {
+                let chars: Vec<char> = text.chars().collect();
+                glob_matches(atoms, &chars, |atom, c| atom.takes(*c))
+            }
+        }
+    }
+
+    /// The pattern over names, if it is one: names hold no colon.
+    pub(crate) fn pattern(&self) -> Result<Option<Pattern>, TooComplex> {
+        let (length, colon) = match self {
+            Self::Text(text) => (text.len(), text.contains(':')),
+            Self::Atoms(atoms) => (atoms.len(), atoms.contains(&Atom::Char(':'))),
+        };
+        if colon {
+            return Ok(None);
+        }
+        if length > MAX_PATTERN {
+            return Err(TooComplex);
+        }
+        Ok(Some(match self {
+            Self::Text(text) => Pattern::literal(text),
+            Self::Atoms(atoms) => Pattern::from_atoms(atoms.iter().copied()),
+        }))
+    }
 }
 
 /// What a condition comes to.
@@ -38,8 +94,8 @@ pub(crate) enum Outcome<'p> {
 }
 
 /// A value with its variables replaced.
-enum Value {
-    Glob(Vec<Atom>),
+enum Value<'p> {
+    Glob(Glob<'p>),
     /// A variable has no value; `likely` if that is not documented for certain.
     Valueless {
         likely: bool,
@@ -195,25 +251,23 @@ fn one_of(condition: &Condition, version: Version, request: Request<'_>, text: &
     if condition.values.is_empty() {
         return Err(Code::ConditionNotUnderstood);
     }
-    let chars: Vec<char> = text.chars().collect();
     let mut found = false;
     for word in &condition.values {
         let test = condition.operator.test;
-        let atoms = match value(&word.text, test, version, request) {
-            Value::Glob(atoms) => atoms,
+        let glob = match value(&word.text, test, version, request) {
+            Value::Glob(glob) => glob,
             Value::Valueless { likely: false } if condition.values.len() == 1 => return Ok(false),
             Value::Valueless { .. } | Value::Unknown => return Err(Code::PolicyVariable),
         };
         found |= match test {
-            Test::StringEquals | Test::StringLike => glob_matches(&atoms, &chars, |atom, c| atom.takes(*c)),
+            Test::StringEquals | Test::StringLike => glob.matches(text),
             Test::StringEqualsIgnoreCase => {
                 if !word.text.is_ascii() || !text.is_ascii() {
                     return Err(Code::ConditionNotUnderstood);
                 }
-                let lower: Vec<char> = text.to_ascii_lowercase().chars().collect();
-                glob_matches(&lowered(&atoms), &lower, |atom, c| atom.takes(*c))
+                lowered(glob).matches(&text.to_ascii_lowercase())
             }
-            Test::Arn => arn_matches(&atoms, text).ok_or(Code::ConditionNotUnderstood)?,
+            Test::Arn => arn_matches(&glob, text).ok_or(Code::ConditionNotUnderstood)?,
             Test::Bool => {
                 boolean(&word.text).zip(boolean(text)).map(|(a, b)| a == b).ok_or(Code::ConditionNotUnderstood)?
             }
@@ -225,17 +279,25 @@ fn one_of(condition: &Condition, version: Version, request: Request<'_>, text: &
     Ok(found)
 }
 
-fn lowered(atoms: &[Atom]) -> Vec<Atom> {
-    let lower = |atom: &Atom| match atom {
+/// The same in lower case, as far as ASCII has one.
+fn lowered(glob: Glob<'_>) -> Glob<'_> {
+    let lower = |atom: Atom| match atom {
         Atom::Char(c) => Atom::Char(c.to_ascii_lowercase()),
-        Atom::One | Atom::Star => *atom,
+        Atom::One | Atom::Star => atom,
     };
-    atoms.iter().map(lower).collect()
+    match glob {
+        Glob::Text(text) => Glob::Text(Cow::Owned(text.to_ascii_lowercase())),
+        Glob::Atoms(atoms) => Glob::Atoms(atoms.into_iter().map(lower).collect()),
+    }
 }
 
 /// ARN operators compare the six parts one by one, each with wildcards; `None` if the
 /// condition's value has fewer, which IAM does not document.
-fn arn_matches(atoms: &[Atom], text: &str) -> Option<bool> {
+fn arn_matches(glob: &Glob<'_>, text: &str) -> Option<bool> {
+    let atoms: Cow<'_, [Atom]> = match glob {
+        Glob::Text(text) => text.chars().map(Atom::Char).collect(),
+        Glob::Atoms(atoms) => Cow::Borrowed(atoms),
+    };
     let mut parts = atoms.splitn(6, |atom| *atom == Atom::Char(':'));
     let mut fields = text.splitn(6, ':');
     let mut all = true;
@@ -264,9 +326,9 @@ fn with_symbol<'p>(condition: &'p Condition, version: Version, request: Request<
             Value::Glob(_) if ignore_case && !word.text.is_ascii() => {
                 return Outcome::Unsure(Code::ConditionNotUnderstood);
             }
-            Value::Glob(atoms) => {
-                let atoms = if ignore_case { lowered(&atoms) } else { atoms };
-                globs.push(NameGlob { atoms, ignore_case, word });
+            Value::Glob(glob) => {
+                let glob = if ignore_case { lowered(glob) } else { glob };
+                globs.push(NameGlob { glob, ignore_case, word });
             }
             // Whether one such value spoils the whole list is not documented.
             Value::Valueless { .. } if condition.values.len() > 1 => return Outcome::Unsure(Code::PolicyVariable),
@@ -280,18 +342,21 @@ fn with_symbol<'p>(condition: &'p Condition, version: Version, request: Request<
 
 /// A value's steps: its wildcards if the operator has some, its variables replaced if the
 /// version has some.
-fn value(text: &str, test: Test, version: Version, request: Request<'_>) -> Value {
+fn value<'p>(text: &'p str, test: Test, version: Version, request: Request<'_>) -> Value<'p> {
     let wild = matches!(test, Test::StringLike | Test::Arn);
+    let variables = version == Version::V2012 && text.contains("${");
+    let wildcards = wild && text.contains(['*', '?']);
+    if !variables && !wildcards {
+        return Value::Glob(Glob::Text(Cow::Borrowed(text)));
+    }
     let mut atoms = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        if version == Version::V2012
-            && let Some(inner) = rest.strip_prefix("${")
-        {
+        if variables && let Some(inner) = rest.strip_prefix("${") {
             let Some((name, behind)) = inner.split_once('}') else { return Value::Unknown };
             match variable(name, request) {
-                Value::Glob(replaced) => atoms.extend(replaced),
-                other @ (Value::Valueless { .. } | Value::Unknown) => return other,
+                Ok(replaced) => atoms.extend(replaced.chars().map(Atom::Char)),
+                Err(other) => return other,
             }
             rest = behind;
             continue;
@@ -303,14 +368,20 @@ fn value(text: &str, test: Test, version: Version, request: Request<'_>) -> Valu
         });
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
-    Value::Glob(atoms)
+    let literal: Option<String> = atoms
+        .iter()
+        .map(|atom| match atom {
+            Atom::Char(c) => Some(*c),
+            Atom::One | Atom::Star => None,
+        })
+        .collect();
+    Value::Glob(literal.map_or(Glob::Atoms(atoms), |text| Glob::Text(Cow::Owned(text))))
 }
 
 /// What a variable stands for: never a wildcard.
-fn variable(name: &str, request: Request<'_>) -> Value {
-    let literal = |text: &str| Value::Glob(text.chars().map(Atom::Char).collect());
+fn variable(name: &str, request: Request<'_>) -> Result<String, Value<'static>> {
     if matches!(name, "*" | "?" | "$") {
-        return literal(name);
+        return Ok(name.to_owned());
     }
     let (key, default) = match name.split_once(',') {
         Some((key, default)) => (key, Some(default.trim())),
@@ -319,17 +390,16 @@ fn variable(name: &str, request: Request<'_>) -> Value {
     let likely = match request.known(&key.trim().to_ascii_lowercase()) {
         Known::Absent => false,
         Known::AbsentLikely => true,
-        Known::Text(Cow::Borrowed(text)) => return literal(text),
-        Known::Text(Cow::Owned(text)) => return literal(&text),
+        Known::Text(text) => return Ok(text.into_owned()),
         Known::Texts(_) | Known::Symbol(_) | Known::Anything | Known::MaybeText(_) | Known::Maybe | Known::Generic => {
-            return Value::Unknown;
+            return Err(Value::Unknown);
         }
     };
-    let Some(default) = default else { return Value::Valueless { likely } };
+    let Some(default) = default else { return Err(Value::Valueless { likely }) };
     let bare = default.strip_prefix('\'').and_then(|it| it.strip_suffix('\''));
     match bare {
         // Whether a default may hold wildcards or more variables is not documented.
-        Some(bare) if !likely && !bare.contains(['*', '?', '$', '\'']) => literal(bare),
-        Some(_) | None => Value::Unknown,
+        Some(bare) if !likely && !bare.contains(['*', '?', '$', '\'']) => Ok(bare.to_owned()),
+        Some(_) | None => Err(Value::Unknown),
     }
 }

@@ -292,6 +292,11 @@ fn splice(document: &Document, range: Range<usize>, with: &str) -> Result<Docume
 
 fn insert(document: &Document, statement: &str, position: usize) -> Result<Document, EditError> {
     only_statement(statement)?;
+    insert_text(document, statement, position)
+}
+
+/// Splices one statement or several, with commas between them, before a position.
+fn insert_text(document: &Document, statement: &str, position: usize) -> Result<Document, EditError> {
     let policy = document.policy();
     let gap = Layout::of(document).gap;
     if !policy.listed {
@@ -307,6 +312,13 @@ fn insert(document: &Document, statement: &str, position: usize) -> Result<Docum
         Some(last) => splice(document, last.range.end..last.range.end, &format!(",{gap}{statement}")),
         None => splice(document, policy.range.clone(), &format!("[{statement}]")),
     }
+}
+
+/// The document with these statements behind all others, in one go.
+pub(crate) fn append(document: &Document, added: &[AddStatement]) -> Result<Document, EditError> {
+    let gap = Layout::of(document).gap;
+    let texts: Vec<&str> = added.iter().map(|it| it.text.as_str()).collect();
+    insert_text(document, &texts.join(&format!(",{gap}")), document.statement_count())
 }
 
 fn take_out(document: &Document, index: usize) -> Result<Document, EditError> {

@@ -54,6 +54,20 @@ impl Rect {
     }
 }
 
+/// The one subject of a text, if it is a ServiceAccount's.
+pub(crate) fn split_text(text: &str) -> Result<Option<Rect>, TooComplex> {
+    let Some((ns, sa)) = text.strip_prefix(SUBJECT_PREFIX).and_then(|rest| rest.split_once(':')) else {
+        return Ok(None);
+    };
+    if sa.contains(':') {
+        return Ok(None);
+    }
+    if ns.len() > MAX_PATTERN || sa.len() > MAX_PATTERN {
+        return Err(TooComplex);
+    }
+    Ok(Some(Rect { ns: Pattern::literal(ns), sa: Pattern::literal(sa) }))
+}
+
 /// The rectangles of the subjects that a glob over the `sub` claim matches.
 ///
 /// Names hold no colon, so that of the text behind the prefix exactly one character is

@@ -144,6 +144,9 @@ impl Grants {
     /// The union of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
+        if other.is_empty() {
+            return self.clone();
+        }
         Self::new(self.0.iter().chain(&other.0).cloned().collect())
     }
 

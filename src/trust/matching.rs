@@ -1,10 +1,10 @@
 //! Whether a statement is about a kind of request, and for whom its conditions are met.
 
 use crate::trust::condition::{NameGlob, Outcome, judge};
-use crate::trust::glob::{Rect, TooComplex, split};
+use crate::trust::glob::{Rect, TooComplex};
 use crate::trust::grants::Carried;
-use crate::trust::pattern::{Atom, Pattern, glob_matches};
-use crate::trust::policy::{Actions, Effect, Principal, Statement, Version};
+use crate::trust::pattern::Pattern;
+use crate::trust::policy::{Effect, Principal, Statement, Version};
 use crate::trust::reason::Code;
 use crate::trust::region::{Hole, Region, meet_all, name_patterns, product, subject_rects};
 use crate::trust::request::{PODS_SERVICE, Request, Symbol};
@@ -18,29 +18,6 @@ pub(crate) enum Tri {
     Yes,
     No,
     Unsure(Code),
-}
-
-/// Whether the statement's actions cover one action, given in lower case.
-///
-/// Actions are globs, compared without case; `NotAction` covers all others.
-pub(crate) fn covers(actions: &Actions, action: &str) -> bool {
-    let text: Vec<char> = action.chars().collect();
-    let listed = actions.globs.iter().any(|word| {
-        if word.text.eq_ignore_ascii_case(action) {
-            return true;
-        }
-        if !word.text.contains(['*', '?']) {
-            return false;
-        }
-        let step = |c| match c {
-            '*' => Atom::Star,
-            '?' => Atom::One,
-            c => Atom::Char(c),
-        };
-        let glob: Vec<Atom> = word.text.to_ascii_lowercase().chars().map(step).collect();
-        glob_matches(&glob, &text, |atom, c| atom.takes(*c))
-    });
-    listed != actions.negated
 }
 
 /// Whether the statement's principals include tokens of a provider.
@@ -99,6 +76,8 @@ pub(crate) fn conditions(statement: &Statement, version: Version, request: Reque
         let at = condition.range.start;
         match judge(condition, version, request) {
             Outcome::Holds(code) => solver.notes.extend(code.map(|code| (code, at))),
+            // Why a Pod Identity statement is not about a cluster is nobody's question.
+            Outcome::Fails(_) if matches!(request, Request::PodIdentity { .. }) => return Met::Never(Vec::new()),
             Outcome::Fails(code) => never.push((code, at)),
             Outcome::Unsure(code) => solver.unsure.push((code, at)),
             Outcome::Carried(carried) => solver.carry(carried),
@@ -143,7 +122,7 @@ impl Solver {
             Symbol::Audience => {
                 self.audiences.retain(|index| {
                     let Some(audience) = audiences.get(*index) else { return false };
-                    globs.iter().any(|glob| takes(glob, audience)) != negated
+                    globs.iter().any(|glob| glob.takes(audience)) != negated
                 });
                 Ok(())
             }
@@ -174,7 +153,7 @@ impl Solver {
         if negated {
             for glob in globs {
                 // Also names that cannot exist stay left out: it costs nothing and takes no chance.
-                let rects = split(&glob.atoms)?;
+                let rects = glob.split()?;
                 let hole = |rect| Hole { rect, ignore_case: glob.ignore_case };
                 self.region.holes.extend(rects.into_iter().map(hole));
             }
@@ -184,7 +163,7 @@ impl Solver {
         for glob in globs {
             if self.denies {
                 // As for negations: names that cannot exist stay denied.
-                rects.extend(split(&glob.atoms)?);
+                rects.extend(glob.split()?);
                 continue;
             }
             let (found, odd) = subject_rects(glob)?;
@@ -204,11 +183,4 @@ impl Solver {
         }
         Met::By { region: self.region, audiences: self.audiences, unsure: self.unsure, notes: self.notes }
     }
-}
-
-/// Whether a value matches one whole text.
-fn takes(glob: &NameGlob<'_>, text: &str) -> bool {
-    let chars: Vec<char> =
-        if glob.ignore_case { text.to_ascii_lowercase().chars().collect() } else { text.chars().collect() };
-    glob_matches(&glob.atoms, &chars, |atom, c| atom.takes(*c))
 }

@@ -10,6 +10,7 @@ use jsonc_parser::ast::{Object, ObjectProp, Value as Json};
 use jsonc_parser::common::Ranged;
 
 use crate::trust::operator::Operator;
+use crate::trust::pattern::{Atom, glob_matches};
 use crate::trust::reason::Code;
 
 /// Why a text is no policy, with the byte that shows it.
@@ -67,6 +68,12 @@ pub(crate) struct Principal {
 pub(crate) struct Actions {
     pub(crate) negated: bool,
     pub(crate) globs: Vec<Word>,
+    /// Whether they cover `sts:AssumeRoleWithWebIdentity`.
+    pub(crate) web_identity: bool,
+    /// Whether they cover `sts:AssumeRole`.
+    pub(crate) assume_role: bool,
+    /// Whether they cover `sts:TagSession`.
+    pub(crate) tag_session: bool,
 }
 
 /// One operator on one key.
@@ -112,20 +119,23 @@ fn range(node: &impl Ranged) -> Range<usize> {
 /// An object's members, each key once.
 fn members<'o, 'a>(object: &'o Object<'a>) -> Parsed<&'o [ObjectProp<'a>]> {
     let properties = &object.properties;
-    let mut names: Vec<(&str, usize)> = properties.iter().map(|it| (it.name.as_str(), it.start())).collect();
-    names.sort_unstable();
-    for pair in names.windows(2) {
-        if let [(first, _), (second, at)] = pair
-            && first == second
-        {
-            return refuse(
-                Code::DuplicateKey,
-                *at,
-                format!("the key {} stands twice in one object, and IAM refuses such a policy", quoted(first)),
-            );
-        }
+    if let Some((name, at)) = repeated(properties) {
+        let message = format!("the key {} stands twice in one object, and IAM refuses such a policy", quoted(name));
+        return refuse(Code::DuplicateKey, at, message);
     }
     Ok(properties)
+}
+
+/// A key that stands twice in an object, with its second place.
+fn repeated<'o>(properties: &'o [ObjectProp<'_>]) -> Option<(&'o str, usize)> {
+    // Objects are small: comparing each with each needs no memory.
+    if properties.len() <= 8 {
+        let earlier = |at: usize, name: &str| properties.iter().take(at).any(|it| it.name.as_str() == name);
+        let mut keys = properties.iter().map(|it| (it.name.as_str(), it.start())).enumerate();
+        return keys.find(|(at, (name, _))| earlier(*at, name)).map(|(_, key)| key);
+    }
+    let mut seen = HashSet::with_capacity(properties.len());
+    properties.iter().map(|it| (it.name.as_str(), it.start())).find(|(name, _)| !seen.insert(*name))
 }
 
 /// Foreign text for a message: only its beginning.
@@ -314,8 +324,31 @@ impl Actions {
                 return refuse(Code::MalformedElement, word.range.start, message);
             }
         }
-        Ok(Self { negated, globs })
+        // `NotAction` covers all that it does not list.
+        let covers = |action: &str| globs.iter().any(|word| action_matches(&word.text, action)) != negated;
+        let (web_identity, assume_role) = (covers("sts:assumerolewithwebidentity"), covers("sts:assumerole"));
+        let tag_session = covers("sts:tagsession");
+        Ok(Self { negated, globs, web_identity, assume_role, tag_session })
     }
+
+    /// Whether they cover anything that EKS Pod Identity asks for.
+    pub(crate) fn any_of_pods(&self) -> bool {
+        self.assume_role || self.tag_session
+    }
+}
+
+/// Whether an action's glob matches an action in lower case; actions have no case.
+fn action_matches(glob: &str, action: &str) -> bool {
+    if !glob.contains(['*', '?']) {
+        return glob.eq_ignore_ascii_case(action);
+    }
+    let step = |c: char| match c {
+        '*' => Atom::Star,
+        '?' => Atom::One,
+        c => Atom::Char(c.to_ascii_lowercase()),
+    };
+    let atoms: Vec<Atom> = glob.chars().map(step).collect();
+    glob_matches(&atoms, action.as_bytes(), |atom, byte| atom.takes(char::from(*byte)))
 }
 
 fn read_conditions(value: &Json<'_>) -> Parsed<Vec<Condition>> {

@@ -6,11 +6,11 @@ use crate::model::{AccountId, ClusterArn, Issuer};
 use crate::trust::document::Document;
 use crate::trust::glob::TooComplex;
 use crate::trust::grants::{Grant, Grants, Place};
-use crate::trust::matching::{Met, Note, Tri, conditions, covers, names_pods, names_provider};
+use crate::trust::matching::{Met, Note, Tri, conditions, names_pods, names_provider};
 use crate::trust::policy::{Effect, Statement, Version};
 use crate::trust::reason::{Code, Reason};
 use crate::trust::region::Region;
-use crate::trust::request::{ASSUME_ROLE, Request, TAG_SESSION, WEB_IDENTITY};
+use crate::trust::request::Request;
 
 /// What a policy is read against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,7 @@ impl Reading {
 pub fn read(document: &Document, scope: &Scope) -> Reading {
     let mut reader = Reader {
         document,
+        about: About::of(document.statements()),
         version: document.policy().version,
         reasons: Vec::new(),
         seen: HashSet::new(),
@@ -107,8 +108,41 @@ struct Allowed {
     audiences: Vec<usize>,
 }
 
+/// The statements by what they are about, so that each cluster looks at few.
+struct About<'d> {
+    web_allow: Vec<&'d Statement>,
+    web_deny: Vec<&'d Statement>,
+    pods_allow: Vec<&'d Statement>,
+    pods_deny: Vec<&'d Statement>,
+}
+
+impl<'d> About<'d> {
+    fn of(statements: &'d [Statement]) -> Self {
+        let some = |effect: Effect, about: fn(&Statement) -> bool| {
+            statements.iter().filter(|it| it.effect == effect && about(it)).collect()
+        };
+        let web = |it: &Statement| it.actions.web_identity;
+        let pods = |it: &Statement| it.actions.any_of_pods() && names_pods(&it.principal) != Tri::No;
+        Self {
+            web_allow: some(Effect::Allow, web),
+            web_deny: some(Effect::Deny, web),
+            pods_allow: some(Effect::Allow, pods),
+            pods_deny: some(Effect::Deny, pods),
+        }
+    }
+
+    /// Whether any Allow may be about the tokens of an issuer: a quick look before the thorough one.
+    fn may_name(&self, issuer: &str) -> bool {
+        self.web_allow.iter().any(|it| {
+            let named = |text: &str| text == "*" || text.ends_with(issuer);
+            it.principal.negated || it.principal.everyone || it.principal.federated.iter().any(|word| named(&word.text))
+        })
+    }
+}
+
 struct Reader<'d> {
     document: &'d Document,
+    about: About<'d>,
     version: Version,
     reasons: Vec<Reason>,
     /// What was noted already: one policy may say the same for each of its clusters.
@@ -170,12 +204,12 @@ impl<'d> Reader<'d> {
                         continue;
                     }
                     known = true;
-                    if provider_arn(cluster, scope) != word.text {
+                    let expected = provider_arn(cluster, scope);
+                    if expected != word.text {
                         let message = || {
                             format!(
-                                "the provider of cluster {} in the role's account is {}, and IAM compares providers exactly",
+                                "the provider of cluster {} in the role's account is {expected}, and IAM compares providers exactly",
                                 cluster.arn.name(),
-                                provider_arn(cluster, scope)
                             )
                         };
                         self.note(Code::ProviderElsewhere, at, message);
@@ -185,7 +219,7 @@ impl<'d> Reader<'d> {
                 }
                 if !known {
                     self.notes([(Code::IssuerUnknown, at)]);
-                } else if !covers(&statement.actions, WEB_IDENTITY) {
+                } else if !statement.actions.web_identity {
                     self.notes([(Code::WrongAction, at)]);
                 }
             }
@@ -195,11 +229,14 @@ impl<'d> Reader<'d> {
     /// Who of a cluster may assume the role with a token; whether anybody may.
     fn web_identity(&mut self, cluster: &ScopeCluster, scope: &Scope) -> bool {
         let Provider::Exists { client_ids } = &cluster.provider else { return false };
+        if !self.about.may_name(cluster.issuer.as_str()) {
+            return false;
+        }
         let arn = provider_arn(cluster, scope);
         let issuer = cluster.issuer.as_str().to_ascii_lowercase();
         let request = Request::WebIdentity { issuer: &issuer };
         let mut allowed = Vec::new();
-        for statement in self.statements(Effect::Allow, &[WEB_IDENTITY]) {
+        for statement in self.about.web_allow.clone() {
             match names_provider(&statement.principal, &arn) {
                 Tri::No => {}
                 Tri::Unsure(code) => self.notes([(code, statement.principal.at)]),
@@ -281,7 +318,7 @@ impl<'d> Reader<'d> {
     ) -> Result<Vec<Region>, TooComplex> {
         let arn = provider_arn(cluster, scope);
         let mut denials = Vec::new();
-        for statement in self.statements(Effect::Deny, &[WEB_IDENTITY]) {
+        for statement in self.about.web_deny.clone() {
             let denial = self.denial(statement, names_provider(&statement.principal, &arn), request, client_ids);
             match denial {
                 Denial::Misses => {}
@@ -343,8 +380,7 @@ impl<'d> Reader<'d> {
     /// of requests without TLS: then it makes no difference between the two.
     fn denies_both_alike(&self, statement: &Statement, cluster: &ScopeCluster, scope: &Scope) -> bool {
         let Provider::Exists { client_ids } = &cluster.provider else { return false };
-        let covering = |actions: &[&str]| actions.iter().any(|action| covers(&statement.actions, action));
-        if !covering(&[WEB_IDENTITY]) || !covering(&[ASSUME_ROLE, TAG_SESSION]) {
+        if !statement.actions.web_identity || !statement.actions.any_of_pods() {
             return false;
         }
         let issuer = cluster.issuer.as_str().to_ascii_lowercase();
@@ -363,9 +399,12 @@ impl<'d> Reader<'d> {
     /// `granted` says whether tokens of the cluster are granted anything, so that a Deny in
     /// the way of our statement matters.
     fn pod_identity(&mut self, cluster: Option<&ScopeCluster>, granted: bool, scope: &Scope) {
+        if self.about.pods_allow.is_empty() && !granted {
+            return;
+        }
         let request = Request::PodIdentity { cluster: cluster.map(|it| &it.arn) };
         let result = self.allowed_pods(request).and_then(|mut regions| {
-            for statement in self.statements(Effect::Deny, &[ASSUME_ROLE, TAG_SESSION]) {
+            for statement in self.about.pods_deny.clone() {
                 let at = statement.range.start;
                 match self.denial(statement, names_pods(&statement.principal), request, &[]) {
                     Denial::Misses => {}
@@ -414,7 +453,7 @@ impl<'d> Reader<'d> {
     /// nothing about it, so that it grants the same before and after.
     fn allowed_pods(&mut self, request: Request<'_>) -> Result<Vec<Region>, TooComplex> {
         let (mut both, mut assume, mut tag) = (Vec::new(), Vec::new(), Vec::new());
-        for statement in self.statements(Effect::Allow, &[ASSUME_ROLE, TAG_SESSION]) {
+        for statement in &self.about.pods_allow {
             if names_pods(&statement.principal) != Tri::Yes {
                 continue;
             }
@@ -422,7 +461,7 @@ impl<'d> Reader<'d> {
             if !unsure.is_empty() {
                 continue;
             }
-            match (covers(&statement.actions, ASSUME_ROLE), covers(&statement.actions, TAG_SESSION)) {
+            match (statement.actions.assume_role, statement.actions.tag_session) {
                 (true, true) => both.push(region),
                 (true, false) => assume.push(region),
                 (false, _) => tag.push(region),
@@ -437,12 +476,6 @@ impl<'d> Reader<'d> {
             }
         }
         Ok(both)
-    }
-
-    /// The statements of one effect that cover one of the actions.
-    fn statements(&self, effect: Effect, actions: &[&str]) -> Vec<&'d Statement> {
-        let covering = |it: &&Statement| actions.iter().any(|action| covers(&it.actions, action));
-        self.document.statements().iter().filter(|it| it.effect == effect).filter(covering).collect()
     }
 }
 

@@ -2,9 +2,9 @@
 //! with holes.
 
 use crate::trust::condition::NameGlob;
-use crate::trust::glob::{Rect, TooComplex, is_possible_name, meet, split};
+use crate::trust::glob::{Rect, TooComplex, is_possible_name, meet};
 use crate::trust::grants::{Carried, Except};
-use crate::trust::pattern::{Atom, MAX_PATTERN, Pattern};
+use crate::trust::pattern::Pattern;
 use crate::trust::reason::Code;
 
 /// The most rectangles that one statement may grant, and the most comparisons of
@@ -145,7 +145,7 @@ fn clip(rect: &Rect, hole: &Hole) -> Clip {
 
 /// The rectangles of a value over the `sub` claim, and what is odd about it.
 pub(crate) fn subject_rects(glob: &NameGlob<'_>) -> Result<(Vec<Rect>, Option<Code>), TooComplex> {
-    let mut rects = split(&glob.atoms)?;
+    let mut rects = glob.split()?;
     if rects.is_empty() {
         return Ok((rects, Some(Code::NotAServiceAccount)));
     }
@@ -176,18 +176,7 @@ fn impossible(pattern: &Pattern, namespace: bool) -> Option<Code> {
 
 /// The patterns of values over one name, such as a session tag.
 pub(crate) fn name_patterns(globs: &[NameGlob<'_>]) -> Result<Vec<Pattern>, TooComplex> {
-    let mut patterns = Vec::with_capacity(globs.len());
-    for glob in globs {
-        // Names hold no colon, so that such a value matches none.
-        if glob.atoms.contains(&Atom::Char(':')) {
-            continue;
-        }
-        if glob.atoms.len() > MAX_PATTERN {
-            return Err(TooComplex);
-        }
-        patterns.push(Pattern::from_atoms(glob.atoms.iter().copied()));
-    }
-    Ok(patterns)
+    globs.iter().filter_map(|glob| glob.glob.pattern().transpose()).collect()
 }
 
 /// The names that match one pattern of each list.

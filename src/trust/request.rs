@@ -8,12 +8,6 @@ use std::borrow::Cow;
 
 use crate::model::ClusterArn;
 
-/// What is asked for by a pod with a web identity token.
-pub(crate) const WEB_IDENTITY: &str = "sts:assumerolewithwebidentity";
-/// What EKS asks for on behalf of a pod; with session tags it needs [`TAG_SESSION`] too.
-pub(crate) const ASSUME_ROLE: &str = "sts:assumerole";
-/// The right to set session tags.
-pub(crate) const TAG_SESSION: &str = "sts:tagsession";
 /// The service principal of EKS Pod Identity, in every partition.
 pub(crate) const PODS_SERVICE: &str = "pods.eks.amazonaws.com";
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, Subject};
 use crate::trust::document::Document;
-use crate::trust::edit::{AddStatement, Edit};
+use crate::trust::edit::{AddStatement, append};
 use crate::trust::glob::TooComplex;
 use crate::trust::grants::{Carried, Grant, Grants, Place};
 use crate::trust::group::group;
@@ -141,6 +141,9 @@ impl Task<'_> {
     fn movable(&mut self) -> Result<Grants, Verdict> {
         let account = &self.scope.role_account;
         let of_account = |grant: &&Grant| in_account(&grant.cluster_arn, account);
+        if self.grants.iter().all(|it| of_account(&it)) {
+            return Ok(self.grants.clone());
+        }
         let movable = Grants::new(self.grants.iter().filter(of_account).cloned().collect());
         let foreign: Vec<String> =
             self.grants.iter().filter(|it| !of_account(it)).map(|it| it.cluster_arn.to_string()).collect();
@@ -242,19 +245,18 @@ impl Task<'_> {
     /// The document with the statements added, in its own style.
     fn edited(&mut self, statements: Vec<serde_json::Value>) -> Result<(Vec<AddStatement>, Document), Verdict> {
         let layout = Layout::of(self.document);
-        let mut document = self.document.clone();
+        let mut sids: HashSet<String> = self.document.statements().iter().filter_map(|it| it.sid.clone()).collect();
+        let first = self.document.statement_count();
         let mut added = Vec::with_capacity(statements.len());
-        for value in statements {
-            let taken = |sid: &str| document.statements().iter().any(|it| it.sid.as_deref() == Some(sid));
-            let (sid, value) = statement::with_sid(value, taken);
-            let text = statement::text(&value, &layout);
-            let add = AddStatement { sid, text, position: document.statement_count() };
-            document = Edit::AddStatement(add.clone()).apply(&document).map_err(|error| {
-                self.note(Code::NotExpressible, format!("the statement does not fit into the policy: {error}"));
-                Verdict::Held
-            })?;
-            added.push(add);
+        for (index, value) in statements.into_iter().enumerate() {
+            let (sid, value) = statement::with_sid(value, |sid| sids.contains(sid));
+            sids.insert(sid.clone());
+            added.push(AddStatement { sid, text: statement::text(&value, &layout), position: first + index });
         }
+        let document = append(self.document, &added).map_err(|error| {
+            self.note(Code::NotExpressible, format!("the statements do not fit into the policy: {error}"));
+            Verdict::Held
+        })?;
         Ok((added, document))
     }
 
@@ -272,7 +274,10 @@ impl Task<'_> {
             Mode::Tight => wanted.union(&self.pod_identity),
         };
         let before = self.before();
-        let proofs = prove(&expected, &after).and_then(|exact| Ok((exact, prove(&before, &after)?)));
+        let proofs = prove(&expected, &after).and_then(|exact| {
+            let proof = if expected == before { exact.clone() } else { prove(&before, &after)? };
+            Ok((exact, proof))
+        });
         let (exact, proof) = match proofs {
             Ok(proofs) => proofs,
             Err(error) => {

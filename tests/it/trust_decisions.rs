@@ -264,7 +264,9 @@ fn judge(judge: &mut Judge, probes: &[Probe], it: &Translation, old: &str, conte
             Verdict::Already => assert!(pods || !token, "not already: {}", what()),
             Verdict::Translated | Verdict::Held | Verdict::Invalid => {}
         }
-        if it.verdict != Verdict::Held && it.grants.iter().all(|grant| grant.carried.is_empty()) {
+        // A Deny under a date or of TLS takes from both ways alike, and is not in the grants.
+        let conditional = old.contains("aws:CurrentTime") || old.contains("aws:SecureTransport");
+        if it.verdict != Verdict::Held && !conditional {
             assert_eq!(it.grants.allows(&probe.subject), token, "{}", what());
         }
     }
@@ -303,7 +305,6 @@ fn random_policies_before_the_evaluator() {
     // Every outcome is met often, so that none is judged by its absence.
     let [translated, already, nothing, held, _] = verdicts;
     assert!(translated > 300 && already > 20 && nothing > 150 && held > 20, "{verdicts:?} in {round} rounds");
-    println!("{} decisions on {round} policies: {verdicts:?}", asker.asked);
 }
 
 #[test]
