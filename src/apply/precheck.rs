@@ -93,7 +93,7 @@ async fn workloads<W: World, J: JournalStore>(
     Ok(found)
 }
 
-/// How often the findings are computed again while something could not be read.
+/// How often the findings are computed again while something could not be read, or may pass by itself.
 const LOOKS: u64 = 5;
 
 /// The findings of the ServiceAccount, computed again: a blocker that the plan does not know was not
@@ -119,15 +119,16 @@ async fn findings<W: World, J: JournalStore>(
         if new.is_empty() {
             return Ok(None);
         }
-        let Some(unread) = new.iter().find(|it| it.code == Code::Unread) else {
+        if let Some(unread) = new.iter().find(|it| it.code == Code::Unread) {
+            if look == LOOKS {
+                return Err(Halt::Blind(words(unread)));
+            }
+            // It may have been what all units share that could not be read: the next look reads it anew.
+            *context.shared.borrow_mut() = None;
+        } else if look == LOOKS || !new.iter().all(|it| it.code.may_pass()) {
             let all: Vec<String> = new.iter().map(words).collect();
             return Ok(Some(Trouble::new(format!("found since the plan was made: {}", all.join("; ")))));
-        };
-        if look == LOOKS {
-            return Err(Halt::Blind(words(unread)));
         }
-        // It may have been what all units share that could not be read: the next look reads it anew.
-        *context.shared.borrow_mut() = None;
         context.world.sleep(Duration::from_secs(1 << look)).await;
         look += 1;
     }

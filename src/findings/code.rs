@@ -132,6 +132,20 @@ impl Code {
         matches!(self, Self::RoleOwned | Self::RestartByOwner)
     }
 
+    /// Whether it may be over by itself within seconds: a node that has just joined has no agent yet,
+    /// a pod that is just being replaced holds its budget down.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::AgentAbsent
+                | Self::AgentNotReady
+                | Self::AgentNotEverywhere
+                | Self::NodeUnknown
+                | Self::EvictionBlocked
+        )
+    }
+
     /// Whether it says that there is nothing to do: what it is about needs no unit, and is listed
     /// with this code instead.
     #[must_use]

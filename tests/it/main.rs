@@ -18,6 +18,7 @@ mod journal;
 mod permissions;
 mod plan_check;
 mod planner;
+mod precheck;
 mod recorded;
 mod rollback;
 mod scan;
