@@ -4,9 +4,9 @@
 
 use jiff::Timestamp;
 
-use super::aws::Accounts;
+use super::aws::{Accounts, Trust};
 use super::cluster::{Environment, Pod};
-use super::evaluate::{allows_all, pod_identity_requests, web_identity_request};
+use super::evaluate::{pod_identity_requests, web_identity_request};
 use super::versioned::{Lag, Observer, Versioned};
 use super::world::World;
 use crate::inventory::{AgentOnNode, Association, Mode, Seen};
@@ -29,7 +29,7 @@ impl<'a> View<'a> {
     }
 
     /// The trust policies of a role that STS may see; none for a role that never was.
-    fn trusts(&self, role: &RoleArn) -> Vec<Option<&'a String>> {
+    fn trusts(&self, role: &RoleArn) -> Vec<Option<&'a Trust>> {
         let found = self.accounts.get(&role.account()).and_then(|it| it.roles.get(role));
         found.map(|it| self.may_see(&it.trust, &Observer::Sts).collect()).unwrap_or_default()
     }
@@ -42,7 +42,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether a token of this ServiceAccount opens a role with this trust policy.
-    fn irsa(&self, env: &Environment, subject: &Subject, role: &RoleArn, audience: &str, trust: &str) -> bool {
+    fn irsa(&self, env: &Environment, subject: &Subject, role: &RoleArn, audience: &str, trust: &Trust) -> bool {
         let Some(issuer) = &env.facts.issuer else { return false };
         let account = role.account();
         let provider = self.accounts.get(&account).and_then(|it| it.providers.get(issuer)?.now());
@@ -51,7 +51,14 @@ impl<'a> View<'a> {
         }
         let arn = issuer.provider_arn(role.partition(), &account);
         let request = web_identity_request(issuer.as_str(), &arn, &subject.token_subject(), audience, self.now);
-        allows_all(trust, &[request])
+        trust.allows_all(&[request])
+    }
+
+    /// Whether a token of this ServiceAccount opens a role with this trust policy, for some audience.
+    pub(crate) fn some_token(&self, env: &Environment, subject: &Subject, role: &RoleArn, trust: &Trust) -> bool {
+        let key = env.facts.issuer.as_ref();
+        let provider = key.and_then(|it| self.accounts.get(&role.account())?.providers.get(it)?.now());
+        provider.is_some_and(|it| it.client_ids.iter().any(|id| self.irsa(env, subject, role, id, trust)))
     }
 
     /// A web identity token gets the role, whichever version STS sees.
@@ -71,7 +78,7 @@ impl<'a> View<'a> {
     fn pi_of(&self, subject: &Subject, association: &Association, every: bool) -> bool {
         let Some(Seen::Seen(detail)) = &association.detail else { return false };
         let requests = pod_identity_requests(subject, !detail.disable_session_tags, self.now);
-        let allows = |trust: &Option<&String>| trust.is_some_and(|it| allows_all(it, &requests));
+        let allows = |trust: &Option<&Trust>| trust.is_some_and(|it| it.allows_all(&requests));
         let trusts = self.trusts(&detail.role_arn);
         if every { !trusts.is_empty() && trusts.iter().all(allows) } else { trusts.iter().any(allows) }
     }
@@ -80,19 +87,12 @@ impl<'a> View<'a> {
     pub(crate) fn trust_grants_pod_identity(&self, subject: &Subject, role: &RoleArn) -> bool {
         let requests = pod_identity_requests(subject, true, self.now);
         let trusts = self.trusts(role);
-        !trusts.is_empty() && trusts.iter().all(|it| it.is_some_and(|it| allows_all(it, &requests)))
+        !trusts.is_empty() && trusts.iter().all(|it| it.is_some_and(|it| it.allows_all(&requests)))
     }
 
     /// Whether some pod of this ServiceAccount could assume the role, by some version of something.
     pub(crate) fn could(&self, env: &Environment, subject: &Subject, role: &RoleArn) -> bool {
-        let key = env.facts.issuer.as_ref();
-        let provider = key.and_then(|it| self.accounts.get(&role.account())?.providers.get(it)?.now());
-        let audiences = provider.map(|it| it.client_ids.clone()).unwrap_or_default();
-        let by_token = self
-            .trusts(role)
-            .into_iter()
-            .flatten()
-            .any(|trust| audiences.iter().any(|audience| self.irsa(env, subject, role, audience, trust)));
+        let by_token = self.trusts(role).into_iter().flatten().any(|it| self.some_token(env, subject, role, it));
         let names = |it: &&Association| matches!(&it.detail, Some(Seen::Seen(it)) if it.role_arn == *role);
         let associations = self.associations(env, subject);
         by_token || associations.into_iter().flatten().filter(names).any(|it| self.pi_of(subject, it, false))

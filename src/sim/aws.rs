@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::access::View;
 use super::cluster::Cluster;
-use super::evaluate::Policy;
+use super::evaluate::{Policy, Request};
 use super::versioned::{Author, Dice, Lag, Observer, Versioned};
 use crate::inventory::{Addon, Association, AssociationDetail, Provider, Role, RoleDetail, Seen};
 use crate::model::{AccountId, Issuer, RoleArn, Subject};
@@ -33,8 +33,25 @@ pub(crate) struct Account {
 pub(crate) struct RoleState {
     pub(crate) role_id: String,
     /// `None` once the role is deleted.
-    pub(crate) trust: Versioned<String>,
+    pub(crate) trust: Versioned<Trust>,
     pub(crate) detail: Seen<RoleDetail>,
+}
+
+/// A trust policy: its text, and what it means. One that is malformed means nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Trust {
+    pub(crate) text: String,
+    policy: Option<Policy>,
+}
+
+impl Trust {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), policy: Policy::parse(text).ok() }
+    }
+
+    pub(crate) fn allows_all(&self, requests: &[Request]) -> bool {
+        self.policy.as_ref().is_some_and(|it| it.allows_all(requests))
+    }
 }
 
 /// How AWS reads and writes: when, and how late.
@@ -58,7 +75,7 @@ impl Account {
     /// `ListRoles`: no tags, no last use.
     pub(crate) fn roles(&self, moment: &mut Moment<'_>) -> Vec<Role> {
         let role = |(arn, it): (&RoleArn, &RoleState)| {
-            let trust = moment.see(&it.trust)?.clone();
+            let trust = moment.see(&it.trust)?.text.clone();
             Some(Role { arn: arn.clone(), role_id: it.role_id.clone(), trust, detail: None })
         };
         self.roles.iter().filter_map(role).collect()
@@ -81,7 +98,7 @@ impl Account {
     /// `GetRole`.
     pub(crate) fn role(&self, arn: &RoleArn, moment: &mut Moment<'_>) -> Answer<Role> {
         let it = self.by_name(arn)?;
-        let trust = moment.see(&it.trust).ok_or_else(|| no_such_role(arn))?.clone();
+        let trust = moment.see(&it.trust).ok_or_else(|| no_such_role(arn))?.text.clone();
         let detail = it.detail.as_result().map_err(|why| PortError::Denied(why.to_owned()))?;
         let detail = Some(Seen::Seen(detail.clone()));
         Ok(Role { arn: arn.clone(), role_id: it.role_id.clone(), trust, detail })
@@ -103,7 +120,7 @@ impl Account {
         if let Err(why) = Policy::parse(document) {
             return Err(PortError::Invalid(format!("MalformedPolicyDocument: {why}")));
         }
-        it.trust.set(now, by, Some(document.to_owned()));
+        it.trust.set(now, by, Some(Trust::new(document)));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::aws::{AGENT_ADDON, RoleState};
+use super::aws::{AGENT_ADDON, RoleState, Trust};
 use super::cluster::{AUDIENCE, Budget, BudgetRule, Cluster, Environment, Template, Workload};
 use super::handle::Sim;
 use super::versioned::Versioned;
@@ -173,7 +173,7 @@ impl Builder {
         let arn = self.role_arn(name);
         let role_id = format!("AROA{}", Digest::of(arn.as_str().as_bytes()).short(17).to_ascii_uppercase());
         let detail = RoleDetail { tags: BTreeMap::new(), description: None, last_used: None };
-        let trust = Versioned::since_ever(Some(trust.to_owned()));
+        let trust = Versioned::since_ever(Some(Trust::new(trust)));
         let role = RoleState { role_id, trust, detail: Seen::Seen(detail) };
         self.world.account(&arn.account()).roles.insert(arn, role);
         self
@@ -185,7 +185,8 @@ impl Builder {
     pub fn role(mut self, name: &str, subjects: &[(&str, &str)]) -> Self {
         let statement = self.statement(subjects);
         let arn = self.role_arn(name);
-        let there = self.world.account(&arn.account()).roles.get(&arn).and_then(|it| it.trust.now().cloned());
+        let there =
+            self.world.account(&arn.account()).roles.get(&arn).and_then(|it| Some(it.trust.now()?.text.clone()));
         let statements = match there.and_then(|it| it.strip_suffix("\n  ]\n}\n").map(str::to_owned)) {
             Some(before) => format!("{before},\n{statement}\n  ]\n}}\n"),
             None => format!("{{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n{statement}\n  ]\n}}\n"),
@@ -198,7 +199,7 @@ impl Builder {
     pub fn trust_of(&self, name: &str) -> String {
         let arn = self.role_arn(name);
         let role = self.world.accounts.get(&arn.account()).and_then(|it| it.roles.get(&arn));
-        role.and_then(|it| it.trust.now().cloned()).unwrap_or_default()
+        role.and_then(|it| Some(it.trust.now()?.text.clone())).unwrap_or_default()
     }
 
     fn statement(&mut self, subjects: &[(&str, &str)]) -> String {

@@ -23,7 +23,7 @@ impl World {
     /// A role's trust policy, as it truly stands.
     #[must_use]
     pub fn trust_now(&self, role: &RoleArn) -> Option<&str> {
-        self.accounts.get(&role.account())?.roles.get(role)?.trust.now().map(String::as_str)
+        self.accounts.get(&role.account())?.roles.get(role)?.trust.now().map(|it| it.text.as_str())
     }
 
     /// The OIDC provider of an issuer, as it truly stands.

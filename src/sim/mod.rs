@@ -22,6 +22,7 @@ mod state;
 mod tests;
 mod twin;
 mod versioned;
+mod watch;
 mod world;
 
 pub use call::{Call, Reply, Service};
@@ -33,4 +34,5 @@ pub use journal::{JournalFault, MemoryJournal};
 pub use others::Absent;
 pub use state::State;
 pub use versioned::{Author, Lag, Observer, Version, Versioned};
+pub use watch::Violation;
 pub use world::World;

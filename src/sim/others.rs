@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::aws::Trust;
 use super::cluster::{Cluster, Workload};
 use super::versioned::{Author, Versioned};
 use super::world::World;
@@ -19,6 +20,7 @@ pub struct Absent(String);
 
 impl World {
     fn foreign(&mut self, what: String) {
+        self.changes += 1;
         let at = self.now;
         self.history.all.push(Happening::Foreign { at, what });
     }
@@ -36,7 +38,7 @@ impl World {
     pub fn edit_trust(&mut self, role: &RoleArn, document: Option<&str>) -> Result<(), Absent> {
         let now = self.now;
         let found = self.account(&role.account()).roles.get_mut(role).ok_or_else(|| Absent(role.to_string()))?;
-        found.trust.set(now, Author::Other, document.map(str::to_owned));
+        found.trust.set(now, Author::Other, document.map(Trust::new));
         self.foreign(format!("trust policy of {role}: {}", document.unwrap_or("deleted with its role")));
         Ok(())
     }

@@ -76,7 +76,7 @@ impl World {
             modes: BTreeMap::new(),
         };
         for (arn, role) in self.accounts.values().flat_map(|it| &it.roles) {
-            state.trusts.extend(role.trust.now().map(|it| (arn.to_string(), it.clone())));
+            state.trusts.extend(role.trust.now().map(|it| (arn.to_string(), it.text.clone())));
         }
         for (arn, cluster) in &self.clusters {
             let named = |namespace: &str, name: &str| format!("{arn}/{namespace}/{name}");

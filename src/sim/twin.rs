@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::access::has_credentials;
-use super::aws::{AGENT_ADDON, Account, RoleState};
+use super::aws::{AGENT_ADDON, Account, RoleState, Trust};
 use super::cluster::{Budget, BudgetRule, Cluster, Environment, Pod, Template, Workload};
 use super::handle::Sim;
 use super::versioned::Versioned;
@@ -84,7 +84,7 @@ fn twin_account(account: &inventory::Account) -> Account {
     let untold = || Seen::Seen(RoleDetail { tags: BTreeMap::new(), description: None, last_used: None });
     let role = |it: &inventory::Role| RoleState {
         role_id: it.role_id.clone(),
-        trust: Versioned::since_ever(Some(it.trust.clone())),
+        trust: Versioned::since_ever(Some(Trust::new(&it.trust))),
         detail: it.detail.clone().unwrap_or_else(untold),
     };
     Account {

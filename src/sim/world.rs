@@ -11,6 +11,7 @@ use super::call::{Call, Reply, Service};
 use super::cluster::{Cluster, Context, Ids};
 use super::history::{Fault, Faults, Happening, History, Record};
 use super::versioned::{Author, Dice, Lag};
+use super::watch::Watch;
 use crate::inventory::Caller;
 use crate::journal::{NewEntry, RunId};
 use crate::model::{AccountId, ClusterArn};
@@ -34,6 +35,10 @@ pub struct World {
     pub(crate) history: History,
     /// The program that calls has ended.
     pub(crate) crashed: bool,
+    /// How often something changed: by a call, by somebody else, or by itself.
+    pub(crate) changes: u64,
+    /// Whoever watches the promises.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// A token bucket.
@@ -73,6 +78,8 @@ impl World {
             faults: Faults::default(),
             history: History::default(),
             crashed: false,
+            changes: 0,
+            watch: None,
         }
     }
 
@@ -103,6 +110,7 @@ impl World {
     /// Sets how late observers may be, from now on.
     pub fn set_lag(&mut self, lag: Lag) {
         self.lag = lag;
+        self.changes += 1;
     }
 
     /// Sets what the choices between answers are drawn from.
@@ -140,12 +148,15 @@ impl World {
         self.history.calls += 1;
         let number = self.history.calls;
         let fault = self.faults.at.get(&number).copied();
+        self.watch_call(&call);
         let (served, answer) = self.answer(who, &call, fault);
+        self.changes += u64::from(served && call.is_write());
         let error = answer.as_ref().err().cloned();
         let at = self.now;
         let record = Record { number, at, by: who.arn.clone(), call, fault, error, applied: served };
         self.history.all.push(Happening::Called(Box::new(record)));
         self.settle();
+        self.watch_state();
         answer
     }
 
@@ -299,8 +310,12 @@ impl World {
         while let Some(next) = self.clusters.values().filter_map(|it| it.settled_until).min().filter(|it| *it <= to) {
             self.now = next.max(self.now);
             self.settle();
+            self.watch_state();
         }
-        self.now = to.max(self.now);
+        if to > self.now {
+            self.now = to;
+            self.watch_state();
+        }
     }
 
     /// Lets this much time pass.
@@ -310,10 +325,11 @@ impl World {
 
     /// Lets every cluster do what is due.
     pub(crate) fn settle(&mut self) {
-        let Self { accounts, clusters, lag, dice, ids, now, .. } = self;
+        let Self { accounts, clusters, lag, dice, ids, now, changes, .. } = self;
         for cluster in clusters.values_mut() {
             if cluster.settled_until.is_none_or(|it| it <= *now) {
-                cluster.settle(&mut Context::new(accounts, lag, dice, ids, *now));
+                let changed = cluster.settle(&mut Context::new(accounts, lag, dice, ids, *now));
+                *changes += u64::from(changed);
             }
         }
     }

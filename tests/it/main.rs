@@ -19,6 +19,7 @@ mod permissions;
 mod plan_check;
 mod planner;
 mod precheck;
+mod promises;
 mod recorded;
 mod rollback;
 mod scan;

@@ -65,22 +65,26 @@ pub(crate) struct Environment {
 }
 
 impl Cluster {
-    /// Lets controllers do all that there is to do at this moment.
-    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+    /// Lets controllers do all that there is to do at this moment. Whether there was anything.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) -> bool {
         context.count_pods(self.workloads.values().flat_map(|it| &it.pods).chain(&self.bare));
         let now = context.now;
+        let bare = self.bare.len();
         self.bare.retain(|it| it.gone_at.is_none_or(|at| at > now));
+        let mut changed = self.bare.len() != bare;
         for pod in &mut self.bare {
-            control::become_ready(pod, false, &self.env, context);
+            changed |= control::become_ready(pod, false, &self.env, context);
         }
         for workload in self.workloads.values_mut() {
             while control::reconcile(workload, &self.env, context) {
                 workload.progress_at = now;
+                changed = true;
             }
         }
         let pods = self.bare.iter().flat_map(Pod::due);
         let due = self.workloads.values().flat_map(Workload::due).chain(pods).filter(|it| *it > now).min();
         self.settled_until = Some(due.unwrap_or(Timestamp::MAX));
+        changed
     }
 
     /// Something changed: controllers have to look again.

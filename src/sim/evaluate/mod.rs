@@ -99,7 +99,7 @@ pub fn evaluate(policy: &str, request: &Request) -> Result<Decision, Malformed> 
 /// succeeds only if both are allowed. A malformed document allows nothing.
 #[must_use]
 pub fn allows_all(policy: &str, requests: &[Request]) -> bool {
-    Policy::parse(policy).is_ok_and(|it| requests.iter().all(|request| it.decide(request) == Decision::Allow))
+    Policy::parse(policy).is_ok_and(|it| it.allows_all(requests))
 }
 
 /// `AssumeRoleWithWebIdentity` with a Kubernetes token.

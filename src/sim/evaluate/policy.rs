@@ -76,6 +76,12 @@ impl Policy {
         Ok(Self { statements })
     }
 
+    /// Whether it allows every one of some requests.
+    #[must_use]
+    pub fn allows_all(&self, requests: &[Request]) -> bool {
+        requests.iter().all(|it| self.decide(it) == Decision::Allow)
+    }
+
     /// What it says to a request: a Deny that is about it counts above every Allow.
     #[must_use]
     pub fn decide(&self, request: &Request) -> Decision {
