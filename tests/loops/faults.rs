@@ -89,6 +89,7 @@ impl Nominal {
         sim.world().set_lag(lag);
         let before = sim.world().state();
         let plan = plan_of(&sim, "");
+        sim.world().watch();
         let first_call = sim.world().history().number_of_calls() + 1;
         let run = sim.fork();
         let ending = carry_out(&run, &run.journal(), &plan).expect("no crash");
@@ -149,7 +150,18 @@ fn one_case(nominal: &Nominal, inject: impl FnOnce(&Sim, &MemoryJournal), follow
         roll_back(&sim, &journal, nominal)?;
         as_before(&sim, nominal)?;
     }
-    Ok(())
+    unbroken(&sim)
+}
+
+/// No promise was broken at any moment.
+fn unbroken(sim: &Sim) -> Result<(), String> {
+    let world = sim.world();
+    let broken: Vec<String> = world
+        .violations()
+        .iter()
+        .map(|it| format!("{} after call {}: {}", it.promise, it.after_call, it.what))
+        .collect();
+    if broken.is_empty() { Ok(()) } else { Err(format!("broken: {:?}", &broken[..broken.len().min(3)])) }
 }
 
 fn as_before(sim: &Sim, nominal: &Nominal) -> Result<(), String> {
@@ -245,7 +257,9 @@ fn every_fault_of_a_rollback(shape: &Shape, lag: Lag) {
             sim.world().fault_at(call, fault);
             attempt(&sim, &journal, &undo.to_bytes().expect("bytes"));
             hit |= sim.world().history().calls().any(|it| it.number == call);
-            let outcome = until_ended(&sim, &journal, &undo).and_then(|()| as_before(&sim, &nominal));
+            let outcome = until_ended(&sim, &journal, &undo)
+                .and_then(|()| as_before(&sim, &nominal))
+                .and_then(|()| unbroken(&sim));
             tally.add(|| format!("call {call} of the rollback {fault:?}"), outcome);
         }
         if !hit || call > first_call + 400 {
