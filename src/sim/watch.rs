@@ -73,6 +73,7 @@ impl World {
     }
 
     /// Looks at a call that is about to be sent.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other call can take access away, or give it")]
     pub(crate) fn watch_call(&mut self, call: &Call) {
         self.watching(|look| match call {
             Call::CreateAssociation(new) => look.create(&new.subject, &new.role_arn),
