@@ -112,6 +112,8 @@ impl From<ApplyError> for CommandError {
         match error {
             ApplyError::Journal(error) => error.into(),
             ApplyError::Illegal(error) => error.into(),
+            ApplyError::Port(error @ PortError::Invalid(_)) => Self { exit, ..error.into() }
+                .hint("nothing was sent; `kubectl config get-contexts` lists the contexts that --context may name"),
             ApplyError::Port(error) => error.into(),
             ApplyError::Plan(_) => {
                 Self::new(exit, said).hint("the file was changed since it was made, or made by hand: plan again")

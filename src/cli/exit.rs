@@ -77,6 +77,8 @@ impl Exit {
             ApplyError::Locked(_) => Self::Locked,
             ApplyError::Journal(error) => Self::of_journal(error),
             ApplyError::Illegal(_) => Self::Unexpected,
+            // Before a run starts nothing is asked for but what the user named: a kubeconfig, a context.
+            ApplyError::Port(PortError::Invalid(_)) => Self::Usage,
             ApplyError::Port(error) => Self::of_port(error),
         }
     }
@@ -141,6 +143,13 @@ mod tests {
         ] {
             assert_eq!(Exit::of_ending(&ending(why.clone())), want, "{why:?}");
         }
+    }
+
+    #[test]
+    fn a_way_that_the_user_named_and_that_is_none_is_bad_input() {
+        let error = ApplyError::Port(PortError::Invalid("kubeconfig context nowhere".into()));
+        assert_eq!(Exit::of_apply_error(&error), Exit::Usage);
+        assert_eq!(Exit::of_apply_error(&ApplyError::Port(PortError::Server("x".into()))), Exit::Unexpected);
     }
 
     #[test]

@@ -17,3 +17,9 @@ mod plane;
 #[cfg(test)]
 #[path = "../it/recorded.rs"]
 mod recorded;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+#[path = "../wire/mod.rs"]
+#[expect(dead_code, reason = "some of its faults are for the tests that need no server")]
+mod wire;

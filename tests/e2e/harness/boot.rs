@@ -20,7 +20,7 @@ use super::pki::{self, Authority};
 use super::plane::{Config, Plane};
 use super::process::{Guardian, Server, free_port, new_folder};
 use super::tools::Tools;
-use super::{balance, objects, wait};
+use super::{audit, balance, objects, wait};
 
 /// Starts everything on the current runtime and returns when pods can be created.
 pub(super) async fn boot(config: Config) -> Plane {
@@ -146,6 +146,7 @@ impl Files {
         );
         files.put("token-review.json", &reviewer.to_string());
         files.put("stages.yaml", &objects::stages(&Tools::get().stages()));
+        files.put("audit-policy.json", &audit::policy().to_string());
         files
     }
 
@@ -224,6 +225,8 @@ fn api_server_flags(config: &Config, files: &Files, address: SocketAddr, etcd: u
         // A test that changes who a caller is should not have to wait.
         "--authentication-token-webhook-cache-ttl=0s".to_owned(),
         format!("--admission-control-config-file={}", admission.display()),
+        files.flag("audit-policy-file", "audit-policy.json"),
+        files.flag("audit-log-path", &format!("audit-{}.log", address.port())),
         // The controller that would take the taint off again does not run.
         "--disable-admission-plugins=TaintNodesByCondition".to_owned(),
     ]

@@ -22,6 +22,7 @@
 //! A wait watches for its state and panics with what it saw when patience is
 //! over; a failing test prints the ends of the servers' logs.
 
+mod audit;
 mod aws;
 mod balance;
 mod boot;
@@ -37,6 +38,7 @@ mod tools;
 pub(crate) mod wait;
 mod webhook;
 
+pub(crate) use audit::{AUDITED, Audited};
 pub(crate) use aws::Emulator;
 pub(crate) use kubeconfig::User;
 pub(crate) use namespace::{Mode, TestNamespace};

@@ -15,6 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
+use super::audit::{self, Audited};
 use super::boot;
 use super::hooks::{Feed, Hooks};
 use super::kubeconfig::{self, User};
@@ -166,6 +167,11 @@ impl Plane {
     /// How many pods the admission webhook has seen, real ones and dry runs.
     pub(crate) fn admissions(&self) -> u64 {
         self.hooks.admissions()
+    }
+
+    /// The requests of one user, who is in the group [`super::AUDITED`].
+    pub(crate) fn audit(&self, user: &str) -> Vec<Audited> {
+        audit::read(&self.folder, user)
     }
 
     /// A kubeconfig file whose context `context` is this plane, for `user`.

@@ -1,0 +1,59 @@
+//! A roll-out that never becomes Ready.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+use crate::harness::{Mode, objects};
+
+/// A Deployment whose pods are Ready, and whose next ones never will be until [`heal`]ed.
+pub(super) async fn sick_app(stage: &Stage<'_>, name: &str, role: &str, deadline: i32) {
+    stage.service_account(name, role).await;
+    let mut deployment = objects::deployment(name, name, 2);
+    let spec = deployment.spec.as_mut().expect("a spec");
+    spec.progress_deadline_seconds = Some(deadline);
+    let labels = spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    labels.insert(objects::NEVER_READY.to_owned(), "true".to_owned());
+    stage.space.create_object(&deployment).await;
+    stage.space.until_pods(name, "both pods are there", |pods| pods.len() == 2).await;
+    heal(stage, name).await;
+    stage.space.rolled_out::<Deployment>(name).await;
+}
+
+/// Lets the pods that are there become Ready.
+pub(super) async fn heal(stage: &Stage<'_>, name: &str) {
+    let well = json!({"metadata": {"labels": {objects::NEVER_READY: Value::Null}}});
+    for pod in stage.space.pods(name).await.into_keys() {
+        stage.space.merge::<Pod>(&pod, &well).await;
+    }
+}
+
+#[tokio::test]
+async fn a_roll_out_that_is_never_ready_stops_the_run() {
+    let stage = Stage::shared("stuck", |world| {
+        world.role("good", &[("stuck", "good")]).role("bad", &[("stuck", "bad")]).role("later", &[("stuck", "later")])
+    })
+    .await;
+    // The canary takes the two that risk least, which are the ones with fewer pods.
+    stage.settings("[[wave]]\nname = \"first\"\nsize = 2\n[[wave]]\nname = \"second\"\n");
+    stage.app("good", "good", 1).await;
+    sick_app(&stage, "bad", "bad", 8).await;
+    stage.app("later", "later", 3).await;
+    let before = stage.state().await;
+    let planned = stage.plan().await;
+    let waves: Vec<usize> = planned.plan.waves.iter().map(|it| it.units.len()).collect();
+    assert_eq!(waves, [3, 2, 1], "{:?}", planned.plan.waves);
+
+    let ran = stage.apply(&planned).await.ended(21);
+    assert!(ran.stderr.contains("made no progress"), "{}", ran.whole());
+    assert_eq!(stage.modes(&["good"]).await, [Mode::PodIdentity].into(), "its sibling is whole");
+    let irsa = Mode::Irsa(stage.role("later").to_string());
+    assert_eq!(stage.modes(&["later"]).await, [irsa].into(), "the next wave did not start");
+    assert_eq!(stage.patches(), ["patch deployments bad: 200", "patch deployments good: 200"]);
+    let status = stage.run(&["status", &planned.run]).await.ended(0);
+    assert!(status.stdout.contains("failed, and may have taken effect"), "{}", status.whole());
+
+    stage.roll_back(&planned).await.ended(0);
+    assert_eq!(stage.state().await, before);
+}
