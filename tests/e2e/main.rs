@@ -7,6 +7,8 @@ mod adapter;
 #[cfg(test)]
 mod aws;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod emulators;
 #[cfg(test)]
 mod harness;

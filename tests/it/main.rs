@@ -11,6 +11,7 @@ mod cli_files;
 mod cli_permissions;
 mod cli_runs;
 mod cli_trust;
+mod conformance;
 mod cycle;
 mod evaluate;
 mod inventories;

@@ -89,7 +89,11 @@ impl Cluster {
         let template = match template {
             Some(at) => {
                 let it = self.workloads.get(at).ok_or_else(|| PortError::NotFound(format!("no {at}")))?;
-                Template { service_account: subject.service_account.clone(), ..it.template.clone() }
+                let named = &it.template.service_account;
+                if *named != subject.service_account || at.namespace != subject.namespace {
+                    return Err(PortError::Invalid(format!("{at} is of serviceaccount {named}")));
+                }
+                it.template.clone()
             }
             None => Template { service_account: subject.service_account.clone(), ..Template::default() },
         };
@@ -103,15 +107,15 @@ impl Cluster {
     /// A patch of one template annotation, under a test of its old value and of the UID.
     pub(crate) fn stamp(&mut self, change: &Stamping, now: Timestamp) -> Answer<()> {
         let at = &change.workload;
+        if !rolls(at.kind) {
+            return Err(PortError::Invalid(format!("{at}: a change of its template replaces no pod")));
+        }
         let it = self.workloads.get_mut(at).ok_or_else(|| PortError::NotFound(format!("no {at}")))?;
         if it.uid != change.uid {
             return Err(PortError::Conflict(format!("{at} is another object by now")));
         }
         if it.template.stamp != change.before {
             return Err(PortError::Conflict(format!("{at} has the stamp {:?}", it.template.stamp)));
-        }
-        if at.kind == WorkloadKind::Job {
-            return Err(PortError::Invalid(format!("{at}: spec.template: field is immutable")));
         }
         let mut template = it.template.clone();
         template.stamp.clone_from(&change.after);
@@ -128,13 +132,14 @@ impl Cluster {
             return Err(PortError::NotFound(format!("pods \"{name}\" not found")));
         };
         if pod.uid != uid {
-            return Err(PortError::Conflict(format!("the pod {namespace}/{name} has the UID {}", pod.uid)));
+            // Another pod has the name by now.
+            return Err(PortError::NotFound(format!("the pod {namespace}/{name} has the UID {}", pod.uid)));
         }
         let budgets: Vec<&Budget> = self.budgets_of(workload).collect();
         if let [_, _, ..] = budgets[..] {
             let why =
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-            return Err(PortError::Server(why.into()));
+            return Err(PortError::Invalid(why.into()));
         }
         // Neither a pending pod nor one that is going counts against a budget.
         if let Some(budget) = budgets.first().filter(|_| pod.gone_at.is_none() && pod.node.is_some()) {
@@ -169,7 +174,8 @@ impl Cluster {
         let key = (namespace.to_owned(), name.to_owned());
         match (self.env.leases.get(&key), found) {
             (Some(_), None) => return Err(PortError::Conflict(format!("lease {name} already exists"))),
-            (None, Some(_)) => return Err(PortError::NotFound(format!("no lease {name}"))),
+            // What was found is gone: somebody was faster.
+            (None, Some(_)) => return Err(PortError::Conflict(format!("no lease {name}"))),
             (Some(there), Some(found)) if there.version != *found => {
                 return Err(PortError::Conflict(format!("lease {name} has been modified")));
             }
@@ -221,21 +227,27 @@ impl Workload {
 
     /// How far it is, as `kubectl rollout status` judges it.
     fn rollout(&self, now: Timestamp) -> Rollout {
-        let rolls =
-            matches!(self.at.kind, WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet);
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let alive = number(self.living().count());
         let ready = number(self.living().filter(|it| it.ready).count());
         let updated = match self.newest() {
-            _ if !rolls => alive,
+            _ if !rolls(self.at.kind) => alive,
             Some(newest) => number(self.living_of(newest)),
             None => 0,
         };
         let observed = self.observed_at <= now;
-        let complete = observed && updated == self.replicas && alive == self.replicas && ready == self.replicas;
+        // Pods below a StatefulSet's partition stay as they are; the others make it complete.
+        let below = if self.strategy == Strategy::RollingUpdate { self.partition } else { 0 };
+        let rolled = updated >= self.replicas.saturating_sub(below);
+        let complete = observed && rolled && alive == self.replicas && ready == self.replicas;
         let deadline = self.progress_deadline_seconds.map(|it| jiff::SignedDuration::from_secs(it.into()));
         let stuck = self.strategy != Strategy::None && !complete && !self.paused;
         let failed = stuck && deadline.is_some_and(|it| now.duration_since(self.progress_at) > it);
         Rollout { wanted: self.replicas, updated, ready, complete, failed }
     }
+}
+
+/// Whether a new template replaces pods: by the controller itself, or once they are deleted.
+fn rolls(kind: WorkloadKind) -> bool {
+    matches!(kind, WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet)
 }

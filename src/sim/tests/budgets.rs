@@ -55,14 +55,14 @@ fn a_pod_that_is_not_ready_may_go_while_the_budget_is_kept() {
 }
 
 #[test]
-fn two_budgets_over_one_pod_are_an_error_of_the_server() {
+fn two_budgets_over_one_pod_keep_it_from_being_evicted() {
     let covers = [(WorkloadKind::ReplicaSet, "cart")];
     let sim = shop()
         .workload(WorkloadKind::ReplicaSet, "carts", "cart", "cart", 2)
         .budget("carts", "one", BudgetRule::MinAvailable(0), &covers)
         .budget("carts", "two", BudgetRule::MinAvailable(0), &covers)
         .sim();
-    assert!(matches!(evict(&sim, &pods(&sim)[0]), Err(PortError::Server(_))));
+    assert!(matches!(evict(&sim, &pods(&sim)[0]), Err(PortError::Invalid(_))));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn an_eviction_is_of_one_pod_and_no_namesake() {
     evict(&sim, &old).unwrap();
     pass(&sim, 30);
     assert_ne!(pods(&sim)[0].uid, old.uid);
-    assert!(matches!(evict(&sim, &old), Err(PortError::Conflict(_))), "cart-0 is another pod by now");
+    assert!(matches!(evict(&sim, &old), Err(PortError::NotFound(_))), "cart-0 is another pod by now");
     let gone = Pod { name: "cart-9".into(), ..old };
     assert!(matches!(evict(&sim, &gone), Err(PortError::NotFound(_))));
 }

@@ -143,7 +143,7 @@ fn a_partition_keeps_the_pods_below_it() {
     pass(&sim, 120);
     assert_eq!(modes(&sim), [("IRSA".to_owned(), 2), ("Pod Identity".to_owned(), 1)].into());
     let now = rollout(&sim, WorkloadKind::StatefulSet);
-    assert!(!now.complete && !now.failed);
+    assert!(now.complete && !now.failed, "what lies above the partition is rolled out");
     assert_eq!(now.updated, 1);
 }
 
@@ -204,7 +204,6 @@ fn on_delete_waits_for_somebody() {
 fn a_bare_replica_set_moves_only_as_its_pods_are_replaced() {
     let sim = shop().workload(WorkloadKind::ReplicaSet, "carts", "cart", "cart", 2).sim();
     associate(&sim);
-    stamp(&sim, WorkloadKind::ReplicaSet, Some("one"));
     pass(&sim, 600);
     assert_eq!(modes(&sim), count("IRSA", 2));
     evict(&sim, &pods(&sim)[0]).unwrap();
@@ -213,24 +212,30 @@ fn a_bare_replica_set_moves_only_as_its_pods_are_replaced() {
 }
 
 #[test]
-fn a_jobs_template_is_immutable_and_a_cron_jobs_is_not() {
-    let sim = shop()
-        .workload(WorkloadKind::Job, "carts", "cart", "cart", 1)
-        .workload_with(WorkloadKind::CronJob, "carts", "cart", "cart", 0, |it| it.every = Duration::from_mins(15))
-        .sim();
-    let change = |kind, uid: &str| Call::Stamp {
-        cluster: cluster(),
-        change: Stamping { workload: at(kind), uid: uid.into(), before: None, after: Some("one".into()) },
-    };
-    let uid = |kind| match call(&sim, Call::Workload { cluster: cluster(), at: at(kind) }).unwrap() {
-        Reply::Workload(Some(it)) => it.workload.uid,
-        other => panic!("{other:?}"),
-    };
-    let job = uid(WorkloadKind::Job);
-    assert!(matches!(call(&sim, change(WorkloadKind::Job, &job)), Err(crate::ports::PortError::Invalid(_))));
-    let other = call(&sim, change(WorkloadKind::CronJob, &job));
-    assert!(matches!(other, Err(crate::ports::PortError::Conflict(_))), "another UID");
-    stamp(&sim, WorkloadKind::CronJob, Some("one"));
+fn only_what_rolls_takes_a_stamp() {
+    use WorkloadKind::{CronJob, DaemonSet, Deployment, Job, ReplicaSet, ReplicationController, StatefulSet};
+    for (kind, rolls) in [
+        (Deployment, true),
+        (StatefulSet, true),
+        (DaemonSet, true),
+        (ReplicaSet, false),
+        (ReplicationController, false),
+        (Job, false),
+        (CronJob, false),
+    ] {
+        let sim = shop().workload(kind, "carts", "cart", "cart", 1).sim();
+        let Reply::Workload(Some(now)) = call(&sim, Call::Workload { cluster: cluster(), at: at(kind) }).unwrap()
+        else {
+            panic!("{kind} is there")
+        };
+        let change = |uid: &str| Call::Stamp {
+            cluster: cluster(),
+            change: Stamping { workload: at(kind), uid: uid.into(), before: None, after: Some("one".into()) },
+        };
+        let other = call(&sim, change("another"));
+        assert_eq!(matches!(other, Err(crate::ports::PortError::Conflict(_))), rolls, "{kind}: {other:?}");
+        assert_eq!(call(&sim, change(&now.workload.uid)).is_ok(), rolls, "{kind}");
+    }
 }
 
 #[test]
