@@ -14,7 +14,7 @@ use crate::trust::document::Document;
 use crate::trust::glob::SUBJECT_PREFIX;
 use crate::trust::layout::Layout;
 use crate::trust::meaning::StatementMeaning;
-use crate::trust::operator::Test;
+use crate::trust::operator::{Set, Test};
 use crate::trust::policy::{Condition, Effect, Statement};
 
 /// Adds a statement of ours.
@@ -150,13 +150,16 @@ impl Edit {
                 }
             },
             Self::RemoveSubject(remove) => {
-                if there(&remove.after, remove.position)? {
-                    Ok(State::Made)
-                } else if there(&remove.before, remove.position)? {
-                    Ok(State::NotMade)
-                } else {
-                    Ok(State::Altered)
-                }
+                // Another statement may say what is to be left, or what was there: the one
+                // at the position decides, and then whether there is anything to remove.
+                let before = find(document, &remove.before, remove.position)?;
+                let after = find(document, &remove.after, remove.position)?;
+                Ok(match (before, after) {
+                    (_, Some(at)) if at == remove.position => State::Made,
+                    (Some(_), _) => State::NotMade,
+                    (None, Some(_)) => State::Made,
+                    (None, None) => State::Altered,
+                })
             }
         }
     }
@@ -229,7 +232,9 @@ fn literal_list<'d>(statement: &'d Statement, key: &str, subject: &str) -> Optio
         // Under StringLike a wildcard, also of another value, may match the subject as well.
         let literal = it.operator.test == Test::StringEquals
             || (it.operator.test == Test::StringLike && !it.values.iter().any(|word| word.text.contains(['*', '?'])));
-        literal && !it.operator.negated && it.values.iter().any(|word| word.text == subject)
+        // `IfExists` and `ForAllValues` also let in who has no such claim.
+        let asked = !it.operator.if_exists && it.operator.set != Some(Set::All);
+        literal && asked && !it.operator.negated && it.values.iter().any(|word| word.text == subject)
     })?;
     on_subject.next().is_none().then_some(condition)
 }
@@ -238,15 +243,20 @@ fn literal_list<'d>(statement: &'d Statement, key: &str, subject: &str) -> Optio
 fn without_value(document: &Document, statement: &Statement, condition: &Condition, subject: &str) -> Option<String> {
     let text = document.text();
     let mut kept = text.get(statement.range.clone())?.to_owned();
-    let ranges: Vec<Range<usize>> = condition.values.iter().map(|word| word.range.clone()).collect();
-    // From the back, so that earlier ranges stay true.
+    let start = statement.range.start;
+    let mut ranges: Vec<Range<usize>> = condition.values.iter().map(|word| word.range.clone()).collect();
+    // From the back, so that earlier ranges stay true. A range that is gone leaves the list
+    // too, and what follows the first value moves up to where the one after it stood.
     for (index, word) in condition.values.iter().enumerate().rev() {
         if word.text != subject {
             continue;
         }
         let cut = cut_from_list(&ranges, index)?;
-        let start = statement.range.start;
         kept.replace_range(cut.start.checked_sub(start)?..cut.end.checked_sub(start)?, "");
+        ranges.remove(index);
+        for later in ranges.iter_mut().skip(index) {
+            *later = later.start.checked_sub(cut.len())?..later.end.checked_sub(cut.len())?;
+        }
     }
     only_statement(&kept).ok()?;
     Some(kept)
