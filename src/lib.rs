@@ -32,6 +32,9 @@ pub mod scan;
 pub mod live;
 pub mod sim;
 
+// Both: a plan on the simulated world.
+pub mod rehearse;
+
 // Program.
 pub mod cli;
 pub mod view;

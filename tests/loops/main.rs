@@ -4,3 +4,4 @@
 #[path = "../it/cycle.rs"]
 mod cycle;
 mod faults;
+mod shapes;

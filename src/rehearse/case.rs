@@ -1,0 +1,260 @@
+//! One disturbance, and what follows.
+
+use std::fmt;
+
+use crate::apply::{ApplyError, Ending, Options, Stop, Why, apply};
+use crate::journal::{RunId, RunStatus, UnitStatus};
+use crate::model::Digest;
+use crate::plan::{Plan, Unit};
+use crate::ports::JournalStore as _;
+use crate::rollback::{self, Extent, RollbackError};
+use crate::sim::{Fault, JournalFault, MemoryJournal, Sim, State, Stopped};
+
+/// How often a person carries a plan on before giving up.
+const TRIES: usize = 4;
+
+/// What goes wrong on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disturbance {
+    /// The call with this number fails, counted from the beginning of the world.
+    Call(u64, Fault),
+    /// Writing the entry with this number fails, counted from the beginning of the journal.
+    Entry(u64, JournalFault),
+}
+
+/// What is done once something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FollowUp {
+    /// The plan is carried on until it has ended.
+    Resume,
+    /// What was done is undone.
+    Rollback,
+    /// The plan is carried on until it has ended, and then undone.
+    ResumeThenRollback,
+}
+
+impl FollowUp {
+    /// All of them, for loops.
+    pub const ALL: [Self; 3] = [Self::Resume, Self::Rollback, Self::ResumeThenRollback];
+}
+
+/// One disturbance of a run, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Case {
+    /// What goes wrong.
+    pub disturbance: Disturbance,
+    /// What is done then.
+    pub follow_up: FollowUp,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.disturbance {
+            Disturbance::Call(number, fault) => write!(f, "call {number} {fault:?}, then {:?}", self.follow_up),
+            Disturbance::Entry(number, fault) => write!(f, "entry {number} {fault:?}, then {:?}", self.follow_up),
+        }
+    }
+}
+
+/// A world and a plan for it, and what a run without any disturbance does.
+#[derive(Debug)]
+pub struct Stage {
+    sim: Sim,
+    plan: Plan,
+    bytes: Vec<u8>,
+    before: State,
+    first_call: u64,
+    last_call: u64,
+    entries: u64,
+}
+
+impl Stage {
+    /// Watches the promises from now on, and carries the plan out once on a copy of the world.
+    ///
+    /// # Errors
+    /// The plan cannot be written down, or its run does not end well although nothing goes wrong.
+    pub fn new(sim: &Sim, plan: Plan) -> Result<Self, String> {
+        let sim = sim.fork();
+        sim.world().watch();
+        let before = sim.world().state();
+        let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
+        let first_call = sim.world().history().number_of_calls() + 1;
+        let mut stage = Self { sim, plan, bytes, before, first_call, last_call: 0, entries: 0 };
+        let run = stage.sim.fork();
+        let journal = run.journal();
+        until_ended(&run, &journal, &stage.plan)?;
+        stage.all_done(&run, &journal)?;
+        stage.last_call = run.world().history().number_of_calls();
+        stage.entries = journal.appends();
+        Ok(stage)
+    }
+
+    /// A copy of the world as it is before the plan is carried out, watched.
+    #[must_use]
+    pub fn world(&self) -> Sim {
+        self.sim.fork()
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Every call of the plan's run with every fault, and every follow-up.
+    pub fn calls(&self) -> impl Iterator<Item = Case> + use<> {
+        let disturbances = (self.first_call..=self.last_call)
+            .flat_map(|number| Fault::ALL.into_iter().map(move |fault| Disturbance::Call(number, fault)));
+        with_follow_ups(disturbances)
+    }
+
+    /// Every entry of the plan's run with every way in which writing it can fail, and every follow-up.
+    pub fn entries(&self) -> impl Iterator<Item = Case> + use<> {
+        let disturbances = (1..=self.entries)
+            .flat_map(|number| JournalFault::ALL.into_iter().map(move |fault| Disturbance::Entry(number, fault)));
+        with_follow_ups(disturbances)
+    }
+
+    /// Tries one case.
+    ///
+    /// # Errors
+    /// What went wrong: a run that does not end, a world that is not as before, a broken promise.
+    pub fn attempt(&self, case: Case) -> Result<(), String> {
+        let sim = self.world();
+        let journal = sim.journal();
+        disturb(&sim, &journal, case.disturbance);
+        first_attempt(&sim, &journal, &self.bytes);
+        if case.follow_up != FollowUp::Rollback {
+            until_ended(&sim, &journal, &self.plan)?;
+            self.all_done(&sim, &journal)?;
+        }
+        if case.follow_up != FollowUp::Resume {
+            self.roll_back(&sim, &journal)?;
+            self.as_before(&sim)?;
+        }
+        unbroken(&sim)
+    }
+
+    /// Carries the plan out and rolls it back, with a fault at one call of the rollback (from 1), which
+    /// is then run again until it has ended. `None` for a call that the rollback does not make.
+    #[must_use]
+    pub fn attempt_rollback(&self, call: u64, fault: Fault) -> Option<Result<(), String>> {
+        // A world's journal is shared by its copies, so that each case carries the plan out anew.
+        let sim = self.world();
+        let journal = sim.journal();
+        let outcome = until_ended(&sim, &journal, &self.plan).and_then(|()| {
+            let undo = self.undo(&sim, &journal)?.ok_or("there is nothing to undo")?;
+            let number = sim.world().history().number_of_calls() + call;
+            disturb(&sim, &journal, Disturbance::Call(number, fault));
+            first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
+            let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
+            until_ended(&sim, &journal, &undo)?;
+            self.as_before(&sim)?;
+            unbroken(&sim)?;
+            Ok(hit)
+        });
+        match outcome {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => None,
+            Err(why) => Some(Err(why)),
+        }
+    }
+
+    /// The plan that undoes what was done; `None` where there is nothing to undo.
+    fn undo(&self, sim: &Sim, journal: &MemoryJournal) -> Result<Option<Plan>, String> {
+        let digest = Digest::of(&self.bytes);
+        let run = RunId::of(&digest);
+        if told(sim.run(journal.runs()))?.is_empty() {
+            return Ok(None);
+        }
+        let entries = told(sim.run(journal.entries(&run)))?;
+        match rollback::plan(&run, &digest, &self.plan, &entries, &Extent::Run) {
+            Ok(undo) => Ok(Some(undo)),
+            Err(RollbackError::Nothing) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn roll_back(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
+        match self.undo(sim, journal)? {
+            Some(undo) => until_ended(sim, journal, &undo),
+            None => Ok(()),
+        }
+    }
+
+    fn as_before(&self, sim: &Sim) -> Result<(), String> {
+        let differences = self.before.differences(&sim.world().state());
+        if differences.is_empty() { Ok(()) } else { Err(format!("after rolling back: {differences:?}")) }
+    }
+
+    fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
+        let left = stuck(&status(sim, journal, &self.plan)?, &self.plan);
+        if left.is_empty() { Ok(()) } else { Err(format!("after going on: {left:?}")) }
+    }
+}
+
+fn with_follow_ups(disturbances: impl Iterator<Item = Disturbance>) -> impl Iterator<Item = Case> {
+    disturbances.flat_map(|disturbance| FollowUp::ALL.into_iter().map(move |follow_up| Case { disturbance, follow_up }))
+}
+
+fn disturb(sim: &Sim, journal: &MemoryJournal, disturbance: Disturbance) {
+    match disturbance {
+        Disturbance::Call(number, fault) => sim.world().fault_at(number, fault),
+        Disturbance::Entry(number, fault) => journal.fail_at(number, fault),
+    }
+}
+
+fn told<T, E: fmt::Display>(answer: Result<Result<T, E>, Stopped>) -> Result<T, String> {
+    answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// The attempt that the fault hits, and the end of the fault.
+fn first_attempt(sim: &Sim, journal: &MemoryJournal, bytes: &[u8]) {
+    // It may be refused before a run is opened: nothing was sent then.
+    if carry_out(sim, journal, bytes).is_err() {
+        sim.restart();
+    }
+    sim.world().heal();
+}
+
+fn carry_out(sim: &Sim, journal: &MemoryJournal, bytes: &[u8]) -> Result<Result<Ending, ApplyError>, Stopped> {
+    let (options, stop) = (Options { through: None, holder: "rehearsal".to_owned() }, Stop::default());
+    sim.run(async { apply(sim, journal, bytes, &options, &stop, &mut |_| {}).await })
+}
+
+/// Carries a plan out again and again, as a person would, until every unit has ended.
+fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), String> {
+    let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
+    for _ in 0..TRIES {
+        match carry_out(sim, journal, &bytes) {
+            Ok(Ok(ending)) if ending.why == Why::Ended => return Ok(()),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => sim.restart(),
+        }
+    }
+    Err(format!("does not end: {:?}", stuck(&status(sim, journal, plan)?, plan)))
+}
+
+fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<RunStatus, String> {
+    let run = RunId::of(&Digest::of(&plan.to_bytes().map_err(|error| error.to_string())?));
+    RunStatus::of(&told(sim.run(journal.entries(&run)))?).map_err(|error| error.to_string())
+}
+
+fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {
+    let line = |it: &Unit| {
+        let found = status.unit(&it.id.0, it.steps.len());
+        (found != UnitStatus::Done)
+            .then(|| format!("{} is {found:?}: {}", it.id, status.detail(&it.id.0).unwrap_or("")))
+    };
+    plan.units.iter().filter_map(line).collect()
+}
+
+/// No promise was broken at any moment.
+fn unbroken(sim: &Sim) -> Result<(), String> {
+    let world = sim.world();
+    let broken = world.violations().iter().take(3);
+    let broken: Vec<String> =
+        broken.map(|it| format!("{} after call {}: {}", it.promise, it.after_call, it.what)).collect();
+    if broken.is_empty() { Ok(()) } else { Err(format!("broken: {broken:?}")) }
+}
