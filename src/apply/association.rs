@@ -1,17 +1,22 @@
 //! Steps on a ServiceAccount's association: the switch for every pod admitted from then on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::restart::pods_of;
 use super::step::{Doubt, Look, Way};
 use super::{Broken, Trouble};
-use crate::inventory::{Association, AssociationDetail, Mode, Seen};
+use crate::inventory::{Association, AssociationDetail, Mode, Pod, Seen};
 use crate::model::{ClusterArn, RoleArn, Subject};
-use crate::ports::{JournalStore, NewAssociation, PortError, World};
+use crate::ports::{JournalStore, NewAssociation, PortError, Sight, World};
 
 /// How many associations are described at a time: EKS throttles.
 const DESCRIBES_AT_A_TIME: usize = 4;
+
+/// How often all associations are looked through while somebody's still names a role: EKS has no watch.
+const ASSOCIATIONS: Duration = Duration::from_secs(5);
 
 /// Whether an association carries this mark: all the tags, with these values.
 fn is_marked(detail: &AssociationDetail, tags: &BTreeMap<String, String>) -> bool {
@@ -140,24 +145,37 @@ pub(super) async fn role_unused<W: World, J: JournalStore>(
     clusters: &[ClusterArn],
 ) -> Result<(), Broken> {
     loop {
-        let Some(user) = user_of(way, role_arn, subjects, clusters).await? else { return Ok(()) };
-        way.patience.pause(&format!("{user} to leave the role"), std::time::Duration::from_secs(5)).await?;
+        match user_of(way, role_arn, subjects, clusters).await? {
+            None => return Ok(()),
+            Some(User::Pods(subject, pods, on)) => {
+                way.patience.watch(&on, Sight { subject, pods: &pods, workload: None }).await?;
+            }
+            Some(User::Association(on)) => way.patience.pause(&on, ASSOCIATIONS).await?,
+        }
     }
 }
 
-/// Somebody who still uses the role through Pod Identity.
-async fn user_of<W: World, J: JournalStore>(
+/// Somebody who still uses a role through Pod Identity, and what is waited for in words.
+enum User<'a> {
+    /// Pods of this ServiceAccount, among all that it has.
+    Pods(&'a Subject, Vec<Pod>, String),
+    /// An association, in whichever cluster.
+    Association(String),
+}
+
+async fn user_of<'a, W: World, J: JournalStore>(
     way: &Way<'_, '_, W, J>,
     role_arn: &RoleArn,
-    subjects: &[Subject],
+    subjects: &'a [Subject],
     clusters: &[ClusterArn],
-) -> Result<Option<String>, Broken> {
+) -> Result<Option<User<'a>>, Broken> {
     let world = way.world();
     for subject in subjects {
-        let pods = way.patience.ask(async || world.pods_of(subject).await).await?;
+        let pods = pods_of(way, subject).await?;
         // A pod that is on its way out may still fetch credentials.
-        if let Some(pod) = pods.iter().find(|it| matches!(it.mode, Mode::PodIdentity | Mode::Both)) {
-            return Ok(Some(format!("pod {}/{} of {subject}", pod.namespace, pod.name)));
+        if let Some(user) = pods.iter().find(|it| matches!(it.mode, Mode::PodIdentity | Mode::Both)) {
+            let on = format!("pod {}/{} of {subject} to leave the role", user.namespace, user.name);
+            return Ok(Some(User::Pods(subject, pods, on)));
         }
     }
     for cluster in clusters {
@@ -170,15 +188,14 @@ async fn user_of<W: World, J: JournalStore>(
                 };
                 let detail = way.patience.ask(ask).await?;
                 let uses = detail.is_some_and(|detail| detail.role_arn == *role_arn);
-                Ok::<_, Broken>(
-                    uses.then(|| format!("association {} of {}/{}", it.id, it.namespace, it.service_account)),
-                )
+                let (id, namespace, name) = (&it.id, &it.namespace, &it.service_account);
+                Ok::<_, Broken>(uses.then(|| format!("association {id} of {namespace}/{name} to leave the role")))
             })
             .buffered(DESCRIBES_AT_A_TIME)
             .try_collect()
             .await?;
         if let Some(user) = users.into_iter().flatten().next() {
-            return Ok(Some(user));
+            return Ok(Some(User::Association(user)));
         }
     }
     Ok(None)

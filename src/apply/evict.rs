@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::restart::{Subjects, current, own_pods};
+use super::restart::{Subjects, current, pods_of};
 use super::step::Way;
 use super::{Broken, End, Trouble};
 use crate::inventory::Pod;
@@ -20,9 +20,10 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
     loop {
         // Its own facts first: what is not the planned workload is not touched.
         let now = current(way, &on, uid).await?;
-        let pods = own_pods(way, &on).await?;
+        let all = pods_of(way, on.subject).await?;
+        let pods = on.own(&all);
         let wrong: Vec<&Pod> =
-            pods.iter().filter(|it| !it.terminating && !on.to.is_reached(&it.mode, on.role_arn)).collect();
+            pods.iter().copied().filter(|it| !it.terminating && !on.to.is_reached(&it.mode, on.role_arn)).collect();
         let unready = pods.iter().filter(|it| !it.terminating && !it.ready).count();
         let leaving = pods.iter().filter(|it| it.terminating).count();
         let living = pods.len() - leaving;
@@ -33,8 +34,8 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
             // A pod in the wrong mode that never became Ready serves nobody: it may go at once.
             Some(pod) if leaving == 0 && short == 0 && (unready == 0 || !pod.ready) => evict(way, &on, pod).await?,
             _ => {
-                let on = format!("a Ready replacement in {} ({unready} not Ready, {short} missing)", on.workload);
-                way.patience.pause(&on, way.interval()).await?;
+                let what = format!("a Ready replacement in {} ({unready} not Ready, {short} missing)", on.workload);
+                way.patience.watch(&what, on.sight(&all, &now)).await?;
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{Broken, End, Trouble};
 use crate::inventory::{Pod, WorkloadRef};
 use crate::model::{RoleArn, Subject};
 use crate::plan::{Condition, Request, Target, Work};
-use crate::ports::{JournalStore, PortError, Stamping, WorkloadNow, World};
+use crate::ports::{JournalStore, PortError, Sight, Stamping, WorkloadNow, World};
 
 /// Where a workload's pods are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +53,28 @@ pub(super) async fn current<W: World, J: JournalStore>(
     Ok(now)
 }
 
-/// The workload's pods that the webhook may touch.
-pub(super) async fn own_pods<W: World, J: JournalStore>(
+/// The ServiceAccount's pods.
+pub(super) async fn pods_of<W: World, J: JournalStore>(
     way: &Way<'_, '_, W, J>,
-    on: &Subjects<'_>,
+    subject: &Subject,
 ) -> Result<Vec<Pod>, Broken> {
-    let pods = way.patience.ask(async || way.world().pods_of(on.subject).await).await?;
-    Ok(pods.into_iter().filter(|it| it.workload.as_ref() == Some(on.workload) && !it.skips_webhook).collect())
+    way.patience.ask(async || way.world().pods_of(subject).await).await
+}
+
+impl Subjects<'_> {
+    /// The workload's pods that the webhook may touch, among those of its ServiceAccount.
+    pub(super) fn own<'p>(&self, pods: &'p [Pod]) -> Vec<&'p Pod> {
+        pods.iter().filter(|it| it.workload.as_ref() == Some(self.workload) && !it.skips_webhook).collect()
+    }
+
+    /// What somebody who waits for the workload has seen.
+    pub(super) fn sight<'s>(&'s self, pods: &'s [Pod], workload: &'s WorkloadNow) -> Sight<'s> {
+        Sight { subject: self.subject, pods, workload: Some(workload) }
+    }
 }
 
 /// Where the workload's pods are now.
-pub(super) fn judge(now: &WorkloadNow, pods: &[Pod], on: &Subjects<'_>) -> Pods {
+pub(super) fn judge(now: &WorkloadNow, pods: &[&Pod], on: &Subjects<'_>) -> Pods {
     let rollout = now.rollout;
     if !rollout.complete {
         return Pods::Rolling(format!(
@@ -92,9 +103,9 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
     let mut stamped = 0;
     loop {
         let now = current(way, &on, uid).await?;
-        let pods = own_pods(way, &on).await?;
+        let pods = pods_of(way, on.subject).await?;
         let found = now.workload.stamp.as_deref();
-        let where_ = judge(&now, &pods, &on);
+        let where_ = judge(&now, &on.own(&pods), &on);
         let next = match &way.step.write {
             Some(Request::Restart { before, stamps, .. }) => next_stamp(found, before.as_deref(), stamps, &where_)?,
             Some(Request::Unrestart { before, stamps, bounces, .. }) => {
@@ -113,11 +124,11 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
                     let text = format!("the roll-out of {} has made no progress within its deadline", on.workload);
                     return Err(Trouble::new(text).into());
                 }
-                let on = match where_ {
+                let what = match where_ {
                     Pods::Rolling(how) => format!("{} to roll out ({how})", on.workload),
                     Pods::Moved | Pods::Stragglers(_) => format!("{} to roll out", on.workload),
                 };
-                way.patience.pause(&on, way.interval()).await?;
+                way.patience.watch(&what, on.sight(&pods, &now)).await?;
             }
             Next::Stamp(after) => {
                 if send(way, &on, uid, &now, after.clone()).await? && after.is_some() {
@@ -239,13 +250,13 @@ pub(super) async fn wait_moved<W: World, J: JournalStore>(
         let cluster = &subject.cluster;
         let now = way.patience.ask(async || way.world().workload(cluster, workload).await).await?;
         let Some(now) = now else { return Ok(()) };
-        let pods = own_pods(way, &on).await?;
-        let how = match judge(&now, &pods, &on) {
+        let pods = pods_of(way, subject).await?;
+        let how = match judge(&now, &on.own(&pods), &on) {
             Pods::Moved => return Ok(()),
             Pods::Rolling(how) => how,
             Pods::Stragglers(pods) => format!("{pods} pods are not on {to} yet"),
         };
-        way.patience.pause(&format!("the owner of {workload} to restart it ({how})"), way.interval()).await?;
+        way.patience.watch(&format!("the owner of {workload} to restart it ({how})"), on.sight(&pods, &now)).await?;
     }
 }
 
@@ -258,7 +269,7 @@ pub(super) async fn wait_subject<W: World, J: JournalStore>(
     workloads: &[WorkloadRef],
 ) -> Result<(), Broken> {
     loop {
-        let pods = way.patience.ask(async || way.world().pods_of(subject).await).await?;
+        let pods = pods_of(way, subject).await?;
         let Some(pod) = pods.iter().find(|pod| {
             let counts = pod.workload.as_ref().is_some_and(|it| workloads.contains(it));
             let there = pod.ready && to.is_reached(&pod.mode, role_arn);
@@ -268,7 +279,7 @@ pub(super) async fn wait_subject<W: World, J: JournalStore>(
         };
         let ready = if pod.ready { "Ready" } else { "not Ready" };
         let on = format!("pod {}/{} to be Ready and on {to} (it is {ready}, on {})", pod.namespace, pod.name, pod.mode);
-        way.patience.pause(&on, way.interval()).await?;
+        way.patience.watch(&on, Sight { subject, pods: &pods, workload: None }).await?;
     }
 }
 

@@ -1,11 +1,15 @@
-//! Waiting for what cannot be hurried: look, tell, sleep, and look again.
+//! Waiting for what cannot be hurried: look, tell, watch or sleep, and look again.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::{Broken, Context, Halt, Progress, Trouble};
 use crate::plan::{Step, UnitId};
-use crate::ports::{Answer, JournalStore, PortError, World};
+use crate::ports::{Answer, JournalStore, PortError, Sight, World};
+
+/// How long one watch lasts at most: as late as somebody who asks to stop may be heard, a lost lease
+/// be noticed and the time that it takes be told.
+const WATCH: Duration = Duration::from_secs(5);
 
 /// One step's time: how long it has taken, and how long it may.
 pub(super) struct Patience<'a, 'c, W, J> {
@@ -32,6 +36,26 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
 
     /// Sleeps until the next look, unless time is up. `on` says what is being waited for.
     pub(super) async fn pause(&self, on: &str, interval: Duration) -> Result<(), Broken> {
+        self.may_wait(on)?;
+        self.context.world.sleep(interval).await;
+        Ok(())
+    }
+
+    /// Waits until something is no longer as it was seen, unless time is up. Where that cannot be
+    /// watched, it sleeps.
+    pub(super) async fn watch(&self, on: &str, seen: Sight<'_>) -> Result<(), Broken> {
+        self.may_wait(on)?;
+        match self.context.world.changed(seen, WATCH).await {
+            Ok(()) => Ok(()),
+            Err(PortError::Credentials(why)) => Err(Halt::Credentials(why).into()),
+            Err(_) => {
+                self.context.world.sleep(Duration::from_secs(self.context.plan.numbers.probe_interval)).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn may_wait(&self, on: &str) -> Result<(), Broken> {
         if self.context.stop.is_asked() {
             return Err(Halt::Asked.into());
         }
@@ -50,7 +74,6 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
             seconds: spent.as_secs(),
             at_most_seconds: self.step.timeout_seconds,
         });
-        self.context.world.sleep(interval).await;
         Ok(())
     }
 

@@ -25,7 +25,8 @@ use crate::inventory::{
 };
 use crate::model::{ClusterArn, Issuer, RoleArn, Subject};
 use crate::ports::{
-    Answer, Clock, Cluster, Eks, Iam, Lease, LeaseVersion, NewAssociation, PortError, Probe, Stamping, WorkloadNow,
+    Answer, Clock, Cluster, Eks, Iam, Lease, LeaseVersion, NewAssociation, PortError, Probe, Sight, Stamping,
+    WorkloadNow,
 };
 
 /// Which account and which clusters to work on, and how to get there.
@@ -241,6 +242,9 @@ impl Cluster for Live {
     }
     async fn pods_of(&self, subject: &Subject) -> Answer<Vec<Pod>> {
         self.plane(&subject.cluster).await?.pods_of(&subject.namespace, &subject.service_account).await
+    }
+    async fn changed(&self, seen: Sight<'_>, at_most: Duration) -> Answer<()> {
+        self.plane(&seen.subject.cluster).await?.changed(seen, at_most).await
     }
     async fn nodes(&self, cluster: &ClusterArn) -> Answer<Vec<Node>> {
         self.plane(cluster).await?.nodes().await

@@ -168,6 +168,25 @@ const CALLS: &[Call] = &[
             Everywhere("policy", "poddisruptionbudgets", "list"),
         ],
     ),
+    // It lists what it watches, to be told of every change since.
+    apply(
+        "Cluster",
+        "changed",
+        &[
+            Everywhere("", "pods", "list"),
+            Everywhere("", "pods", "watch"),
+            Everywhere("apps", "deployments", "list"),
+            Everywhere("apps", "deployments", "watch"),
+            Everywhere("apps", "statefulsets", "list"),
+            Everywhere("apps", "statefulsets", "watch"),
+            Everywhere("apps", "daemonsets", "list"),
+            Everywhere("apps", "daemonsets", "watch"),
+            Everywhere("apps", "replicasets", "list"),
+            Everywhere("apps", "replicasets", "watch"),
+            Everywhere("", "replicationcontrollers", "list"),
+            Everywhere("", "replicationcontrollers", "watch"),
+        ],
+    ),
     // The agent on each node is told by its pods.
     scan("Cluster", "nodes", &[Everywhere("", "nodes", "list"), Everywhere("", "pods", "list")]),
     apply(

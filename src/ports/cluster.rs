@@ -1,5 +1,8 @@
 //! Kubernetes: the API servers of every cluster in scope.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Answer;
@@ -39,6 +42,28 @@ pub struct WorkloadNow {
     pub workload: Workload,
     /// Its roll-out.
     pub rollout: Rollout,
+}
+
+/// What somebody who waits has seen last.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    /// Whose pods.
+    pub subject: &'a Subject,
+    /// All its pods that had not ended.
+    pub pods: &'a [Pod],
+    /// A workload of it, if that matters too.
+    pub workload: Option<&'a WorkloadNow>,
+}
+
+/// What of a pod is waited for: its UID, whether it is Ready, and whether it is on its way out.
+pub type PodSight = (String, bool, bool);
+
+impl Sight<'_> {
+    /// Its pods, as far as they are waited for.
+    #[must_use]
+    pub fn pods(&self) -> BTreeSet<PodSight> {
+        self.pods.iter().map(|it| (it.uid.clone(), it.ready, it.terminating)).collect()
+    }
 }
 
 /// A change of the template annotation `irsa-migrate/restart`, and of nothing else.
@@ -103,6 +128,11 @@ pub trait Cluster {
 
     /// The pods of one ServiceAccount that have not ended.
     async fn pods_of(&self, subject: &Subject) -> Answer<Vec<Pod>>;
+
+    /// Returns once a pod came, went, or changed whether it is Ready or on its way out, or the
+    /// workload's facts or roll-out changed, and at the latest after this time. It may also return for
+    /// nothing: what there is now is for the caller to read.
+    async fn changed(&self, seen: Sight<'_>, at_most: Duration) -> Answer<()>;
 
     /// All nodes, each with the agent on it.
     async fn nodes(&self, cluster: &ClusterArn) -> Answer<Vec<Node>>;

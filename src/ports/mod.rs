@@ -16,7 +16,7 @@ mod journal;
 
 pub use aws::{Eks, Iam, NewAssociation};
 pub use clock::Clock;
-pub use cluster::{Cluster, Lease, LeaseVersion, Probe, Rollout, Stamping, WorkloadNow};
+pub use cluster::{Cluster, Lease, LeaseVersion, PodSight, Probe, Rollout, Sight, Stamping, WorkloadNow};
 pub use error::{Answer, PortError};
 pub use journal::{JournalError, JournalStore};
 

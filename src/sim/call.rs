@@ -33,6 +33,7 @@ pub enum Call {
     Workload { cluster: ClusterArn, at: WorkloadRef },
     Pods(ClusterArn),
     PodsOf(Subject),
+    Changed { subject: Subject, workload: Option<WorkloadRef> },
     Nodes(ClusterArn),
     Probe { subject: Subject, template: Option<WorkloadRef> },
     Stamp { cluster: ClusterArn, change: Stamping },
@@ -80,6 +81,7 @@ impl Call {
             Self::Workload { .. } => "workload",
             Self::Pods(_) => "pods",
             Self::PodsOf(_) => "pods_of",
+            Self::Changed { .. } => "changed",
             Self::Nodes(_) => "nodes",
             Self::Probe { .. } => "probe",
             Self::Stamp { .. } => "stamp",
@@ -113,6 +115,7 @@ impl Call {
             | Self::Workload { .. }
             | Self::Pods(_)
             | Self::PodsOf(_)
+            | Self::Changed { .. }
             | Self::Nodes(_)
             | Self::Probe { .. }
             | Self::Stamp { .. }
@@ -164,7 +167,7 @@ impl Call {
             Self::AssociationOf(subject) | Self::ServiceAccount(subject) | Self::PodsOf(subject) => {
                 Some(&subject.cluster)
             }
-            Self::Probe { subject, .. } => Some(&subject.cluster),
+            Self::Probe { subject, .. } | Self::Changed { subject, .. } => Some(&subject.cluster),
             Self::CreateAssociation(new) => Some(&new.subject.cluster),
         }
     }

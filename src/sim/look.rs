@@ -4,6 +4,7 @@ use super::versioned::Observer;
 use super::world::World;
 use crate::inventory::{Association, Provider, ServiceAccount};
 use crate::model::{AccountId, ClusterArn, Issuer, RoleArn, Subject};
+use crate::ports::{Sight, WorkloadNow};
 
 impl World {
     /// The cluster of this name.
@@ -11,6 +12,15 @@ impl World {
     pub fn cluster_named(&self, account: &AccountId, region: &str, name: &str) -> Option<ClusterArn> {
         let same = |it: &&ClusterArn| it.account() == *account && it.region() == region && it.name() == name;
         self.clusters.keys().find(same).cloned()
+    }
+
+    /// Whether anything of what somebody waits for is no longer as it was seen.
+    pub(crate) fn is_changed(&self, seen: Sight<'_>) -> bool {
+        let Some(cluster) = self.clusters.get(&seen.subject.cluster) else { return true };
+        let pods = cluster.list_pods(Some(seen.subject));
+        let now = Sight { pods: &pods, ..seen };
+        let same = |it: &WorkloadNow| cluster.workload(&it.workload.at, self.now).as_ref() == Some(it);
+        now.pods() != seen.pods() || !seen.workload.is_none_or(same)
     }
 
     /// The role of this name, wherever its path; also one that is deleted.

@@ -1,5 +1,7 @@
 //! The ports, on the simulated world.
 
+use std::time::Duration;
+
 use super::call::{Call, Reply};
 use super::handle::Sim;
 use crate::inventory::{
@@ -8,8 +10,12 @@ use crate::inventory::{
 };
 use crate::model::{ClusterArn, Issuer, RoleArn, Subject};
 use crate::ports::{
-    Answer, Cluster, Eks, Iam, Lease, LeaseVersion, NewAssociation, PortError, Probe, Stamping, WorkloadNow,
+    Answer, Clock as _, Cluster, Eks, Iam, Lease, LeaseVersion, NewAssociation, PortError, Probe, Sight, Stamping,
+    WorkloadNow,
 };
+
+/// How often a wait looks, in the world's time.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Sends a call and takes the one kind of reply that there is to it.
 macro_rules! ask {
@@ -128,6 +134,20 @@ impl Cluster for Sim {
 
     async fn pods_of(&self, subject: &Subject) -> Answer<Vec<Pod>> {
         ask!(self, Call::PodsOf(subject.clone()), Pods)
+    }
+
+    async fn changed(&self, seen: Sight<'_>, at_most: Duration) -> Answer<()> {
+        let (subject, workload) = (seen.subject.clone(), seen.workload.map(|it| it.workload.at.clone()));
+        let asked: Answer<()> = ask!(self, Call::Changed { subject, workload }, Done);
+        asked?;
+        let until = self.monotonic() + at_most;
+        loop {
+            let left = until.saturating_sub(self.monotonic());
+            if left.is_zero() || self.world().is_changed(seen) {
+                return Ok(());
+            }
+            self.sleep(left.min(LOOK)).await;
+        }
     }
 
     async fn nodes(&self, cluster: &ClusterArn) -> Answer<Vec<Node>> {

@@ -285,6 +285,8 @@ impl World {
             Call::Workload { at, .. } => Ok(Reply::Workload(cluster.workload(at, now))),
             Call::Pods(_) => Ok(Reply::Pods(cluster.list_pods(None))),
             Call::PodsOf(subject) => Ok(Reply::Pods(cluster.list_pods(Some(subject)))),
+            // That somebody waits for a change changes nothing; the waiting itself is the handle's.
+            Call::Changed { .. } => Ok(Reply::Done(())),
             Call::Nodes(_) => Ok(Reply::Nodes(cluster.env.nodes.values().cloned().collect())),
             Call::Probe { subject, template } => {
                 let mut context = Context::new(accounts, lag, dice, ids, now);

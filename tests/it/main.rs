@@ -34,6 +34,7 @@ mod trust_random;
 mod trust_rules;
 mod twin;
 mod view_plan;
+mod waiting;
 #[path = "../wire/mod.rs"]
 mod wire;
 mod wire_self;

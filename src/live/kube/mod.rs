@@ -10,6 +10,7 @@ mod pods;
 mod probe;
 mod restart;
 mod service_accounts;
+mod watch;
 mod workloads;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt as _};
 use super::owners::{controller, owner_ref};
 use super::{Plane, named, timestamp, within};
 use crate::inventory::{Mode, Pod};
-use crate::ports::{Answer, PortError};
+use crate::ports::{Answer, PodSight, PortError};
 
 /// The pod label that keeps the webhook away, whatever its value.
 pub(super) const SKIP: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
@@ -28,8 +28,7 @@ impl Plane {
 
     /// Those of one ServiceAccount.
     pub(in crate::live) async fn pods_of(&self, namespace: &str, service_account: &str) -> Answer<Vec<Pod>> {
-        let selector = format!("{NOT_ENDED},spec.serviceAccountName={service_account}");
-        self.pods_by(Some(namespace), &selector).await
+        self.pods_by(Some(namespace), &fields_of(service_account)).await
     }
 
     async fn pods_by(&self, namespace: Option<&str>, fields: &str) -> Answer<Vec<Pod>> {
@@ -56,8 +55,6 @@ impl Plane {
         let odd = |what: &str| PortError::Invalid(format!("pod {namespace}/{} has no {what}", it.name_any()));
         let spec = it.spec.as_ref().ok_or_else(|| odd("spec"))?;
         let status = it.status.as_ref();
-        let conditions = status.and_then(|it| it.conditions.as_ref());
-        let ready = conditions.into_iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True");
         let containers = status.and_then(|it| it.container_statuses.as_ref()).into_iter().flatten();
         let inits = status.and_then(|it| it.init_container_statuses.as_ref()).into_iter().flatten();
         let restarts = containers.chain(inits).map(|it| it.restart_count.unsigned_abs()).sum();
@@ -68,7 +65,7 @@ impl Plane {
             service_account: spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
             node: spec.node_name.clone().filter(|it| !it.is_empty()),
             mode: mode(spec),
-            ready,
+            ready: is_ready(it),
             terminating: it.metadata.deletion_timestamp.is_some(),
             restarts,
             created_at: created_at.ok_or_else(|| odd("creation time"))?,
@@ -90,6 +87,21 @@ impl Plane {
         let found = self.list(&what, &api, ListParams::default(), |it| Some(Budget::of(it))).await?;
         found.into_iter().collect()
     }
+}
+
+/// Selects the pods of one ServiceAccount that have not ended.
+pub(super) fn fields_of(service_account: &str) -> String {
+    format!("{NOT_ENDED},spec.serviceAccountName={service_account}")
+}
+
+fn is_ready(it: &KubePod) -> bool {
+    let conditions = it.status.as_ref().and_then(|it| it.conditions.as_ref());
+    conditions.into_iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
+}
+
+/// What of a pod is waited for.
+pub(super) fn sight(it: &KubePod) -> PodSight {
+    (it.uid().unwrap_or_default(), is_ready(it), it.metadata.deletion_timestamp.is_some())
 }
 
 /// A PodDisruptionBudget (policy/v1).

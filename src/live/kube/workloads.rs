@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{PodTemplateSpec, ReplicationController};
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -24,36 +23,38 @@ macro_rules! by_kind {
     ($value:expr, $kind:ident => $work:expr) => {
         match $value {
             WorkloadKind::Deployment => {
-                type $kind = Deployment;
+                type $kind = ::k8s_openapi::api::apps::v1::Deployment;
                 $work
             }
             WorkloadKind::StatefulSet => {
-                type $kind = StatefulSet;
+                type $kind = ::k8s_openapi::api::apps::v1::StatefulSet;
                 $work
             }
             WorkloadKind::DaemonSet => {
-                type $kind = DaemonSet;
+                type $kind = ::k8s_openapi::api::apps::v1::DaemonSet;
                 $work
             }
             WorkloadKind::ReplicaSet => {
-                type $kind = ReplicaSet;
+                type $kind = ::k8s_openapi::api::apps::v1::ReplicaSet;
                 $work
             }
             WorkloadKind::ReplicationController => {
-                type $kind = ReplicationController;
+                type $kind = ::k8s_openapi::api::core::v1::ReplicationController;
                 $work
             }
             WorkloadKind::Job => {
-                type $kind = Job;
+                type $kind = ::k8s_openapi::api::batch::v1::Job;
                 $work
             }
             WorkloadKind::CronJob => {
-                type $kind = CronJob;
+                type $kind = ::k8s_openapi::api::batch::v1::CronJob;
                 $work
             }
         }
     };
 }
+
+pub(super) use by_kind;
 
 impl Plane {
     /// All workloads of one kind. ReplicaSets of a Deployment and Jobs of a CronJob are left out,
@@ -110,10 +111,7 @@ impl Plane {
 
     /// One workload, with its roll-out.
     pub(in crate::live) async fn workload(&self, at: &WorkloadRef) -> Answer<Option<WorkloadNow>> {
-        by_kind!(at.kind, K => match self.object::<K>(at).await? {
-            Some(it) => Ok(Some(WorkloadNow { workload: workload(&it)?, rollout: it.rollout() })),
-            None => Ok(None),
-        })
+        by_kind!(at.kind, K => self.object::<K>(at).await?.as_ref().map(now).transpose())
     }
 
     /// The template of one workload's pods, and the claims that a StatefulSet adds to it.
@@ -134,6 +132,10 @@ impl Plane {
         let api: Api<K> = Api::namespaced(self.client.clone(), &at.namespace);
         self.read(&format!("read {at}"), || api.get_opt(&at.name)).await
     }
+}
+
+pub(super) fn now<K: Facts>(it: &K) -> Answer<WorkloadNow> {
+    Ok(WorkloadNow { workload: workload(it)?, rollout: it.rollout() })
 }
 
 pub(super) fn workload<K: Facts>(it: &K) -> Answer<Workload> {

@@ -3,6 +3,7 @@
 mod probing;
 mod reaching;
 mod reading;
+mod watching;
 mod writing;
 
 use std::collections::BTreeSet;
