@@ -8,6 +8,9 @@ use crate::journal::{Event, Scope, StepStatus};
 use crate::plan::{Condition, Request, Step, Unit};
 use crate::ports::{Answer, JournalStore, PortError, World};
 
+/// A look that is older than this decides nothing any more.
+const STALE: Duration = Duration::from_secs(2);
+
 /// A step on its way.
 pub(super) struct Way<'a, 'c, W, J> {
     pub(super) unit: &'a Unit,
@@ -132,7 +135,7 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
         let detail = match condition {
             Condition::TrustSeen { .. } => trust::seen(self).await.map(|()| None),
             Condition::TrustSettled { .. } => trust::settled(self).await.map(|()| None),
-            Condition::TrustRestored { .. } => trust::restored(self).await.map(|()| None),
+            Condition::TrustRestored { .. } => trust::restored(self).await,
             Condition::RoleUnused { role_arn, subjects, clusters } => {
                 association::role_unused(self, role_arn, subjects, clusters).await.map(|()| None)
             }
@@ -180,7 +183,12 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
                 Look::Drift(why) => return Err(Trouble::new(why).into()),
                 Look::Before => {}
             }
+            let waits_from = self.world().monotonic();
             self.check_when().await?;
+            // What was waited for may have taken long: what is sent is decided by a look right before.
+            if self.world().monotonic().saturating_sub(waits_from) >= STALE {
+                continue;
+            }
             self.context().may_write()?;
             self.start().await?;
             sent = true;

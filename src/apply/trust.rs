@@ -148,13 +148,15 @@ pub(super) async fn settled<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) 
     }
 }
 
-/// A document without our statements.
-pub(super) async fn restored<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -> Result<(), Broken> {
+/// A document without our statements. Gives a note where others have edited the rest of it.
+pub(super) async fn restored<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -> Result<Option<String>, Broken> {
     let work = own_role(way)?;
+    let before = Documents::of(work)?.before;
     loop {
         let now = current(way, work).await?;
         if trust::presence(&now, &work.added) == Presence::None {
-            return Ok(());
+            let edited = "the trust policy was edited by others since, and is left as they wrote it";
+            return Ok((!now.same_meaning(&before)).then(|| edited.to_owned()));
         }
         way.patience.pause("the trust policy without our statement", way.interval()).await?;
     }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Stop, Why, apply};
 use crate::journal::{RunId, RunStatus, UnitStatus};
 use crate::model::Digest;
 use crate::plan::{Plan, Unit};
 use crate::ports::JournalStore as _;
 use crate::rollback::{self, Extent, RollbackError};
-use crate::sim::{Fault, JournalFault, MemoryJournal, Sim, State, Stopped};
+use crate::sim::{Fault, JournalFault, MemoryJournal, Sim, Stopped};
 
 /// How often a person carries a plan on before giving up.
 const TRIES: usize = 4;
@@ -62,7 +63,6 @@ pub struct Stage {
     sim: Sim,
     plan: Plan,
     bytes: Vec<u8>,
-    before: State,
     first_call: u64,
     last_call: u64,
     entries: u64,
@@ -76,10 +76,9 @@ impl Stage {
     pub fn new(sim: &Sim, plan: Plan) -> Result<Self, String> {
         let sim = sim.fork();
         sim.world().watch();
-        let before = sim.world().state();
         let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
         let first_call = sim.world().history().number_of_calls() + 1;
-        let mut stage = Self { sim, plan, bytes, before, first_call, last_call: 0, entries: 0 };
+        let mut stage = Self { sim, plan, bytes, first_call, last_call: 0, entries: 0 };
         let run = stage.sim.fork();
         let journal = run.journal();
         until_ended(&run, &journal, &stage.plan)?;
@@ -129,8 +128,11 @@ impl Stage {
             self.all_done(&sim, &journal)?;
         }
         if case.follow_up != FollowUp::Resume {
-            self.roll_back(&sim, &journal)?;
-            self.as_before(&sim)?;
+            let undo = self.undo(&sim, &journal)?;
+            if let Some(undo) = &undo {
+                until_ended(&sim, &journal, undo)?;
+            }
+            self.as_before(&sim, &journal, undo.as_ref())?;
         }
         unbroken(&sim)
     }
@@ -149,7 +151,7 @@ impl Stage {
             first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
             let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
             until_ended(&sim, &journal, &undo)?;
-            self.as_before(&sim)?;
+            self.as_before(&sim, &journal, Some(&undo))?;
             unbroken(&sim)?;
             Ok(hit)
         });
@@ -175,16 +177,15 @@ impl Stage {
         }
     }
 
-    fn roll_back(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
-        match self.undo(sim, journal)? {
-            Some(undo) => until_ended(sim, journal, &undo),
-            None => Ok(()),
-        }
-    }
-
-    fn as_before(&self, sim: &Sim) -> Result<(), String> {
-        let differences = self.before.differences(&sim.world().state());
-        if differences.is_empty() { Ok(()) } else { Err(format!("after rolling back: {differences:?}")) }
+    /// The third promise, after the run of `undo`, or where there was nothing to undo.
+    fn as_before(&self, sim: &Sim, journal: &MemoryJournal, undo: Option<&Plan>) -> Result<(), String> {
+        let told = match undo {
+            Some(plan) => Some((plan, run_of(plan)?, status(sim, journal, plan)?)),
+            None => None,
+        };
+        let undone = told.as_ref().map(|(plan, run, status)| Undone { plan, run, status });
+        let broken = not_restored(&self.sim.world(), &sim.world(), undone);
+        if broken.is_empty() { Ok(()) } else { Err(format!("after rolling back: {broken:?}")) }
     }
 
     fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
@@ -237,8 +238,12 @@ fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), St
 }
 
 fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<RunStatus, String> {
-    let run = RunId::of(&Digest::of(&plan.to_bytes().map_err(|error| error.to_string())?));
+    let run = run_of(plan)?;
     RunStatus::of(&told(sim.run(journal.entries(&run)))?).map_err(|error| error.to_string())
+}
+
+fn run_of(plan: &Plan) -> Result<RunId, String> {
+    Ok(RunId::of(&Digest::of(&plan.to_bytes().map_err(|error| error.to_string())?)))
 }
 
 fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {

@@ -5,5 +5,7 @@
 //! back, or a promise was broken at any moment.
 
 mod case;
+mod restored;
 
 pub use case::{Case, Disturbance, FollowUp, Stage};
+pub use restored::{Undone, not_restored};

@@ -116,6 +116,7 @@ impl Builder {
             quotas: BTreeMap::new(),
             rejections: BTreeMap::new(),
             webhook_down: false,
+            webhook_went_down: None,
             leases: BTreeMap::new(),
             lease_version: 0,
         };

@@ -139,6 +139,15 @@ impl Call {
         )
     }
 
+    /// Whether it tells of the very thing that a write is about to change.
+    #[must_use]
+    pub fn decides_a_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Role(_) | Self::AssociationOf(_) | Self::ServiceAccount(_) | Self::Workload { .. } | Self::PodsOf(_)
+        )
+    }
+
     /// The cluster that is asked, or asked about.
     #[must_use]
     pub fn cluster(&self) -> Option<&ClusterArn> {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::call::Call;
+use super::call::{Call, Reply};
 use crate::journal::{NewEntry, RunId};
+use crate::model::Digest;
 use crate::ports::PortError;
 
 /// What goes wrong with one call.
@@ -72,6 +73,8 @@ pub struct Record {
     pub fault: Option<Fault>,
     /// What the caller was told instead of an answer.
     pub error: Option<PortError>,
+    /// What the caller was told, of those calls that a write is decided by.
+    pub reply: Option<Reply>,
     /// Whether the world served it: false where it never arrived or was refused.
     pub applied: bool,
 }
@@ -87,6 +90,15 @@ pub enum Happening {
         at: Timestamp,
         /// What.
         what: String,
+    },
+    /// A run became durable in a journal of this world, with its plan.
+    Opened {
+        /// The run.
+        run: RunId,
+        /// The digest of its plan.
+        plan: Digest,
+        /// The run that it undoes.
+        reverts: Option<RunId>,
     },
     /// An entry became durable in a journal of this world.
     Journaled {
@@ -115,7 +127,7 @@ impl History {
     pub fn calls(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.all.iter().filter_map(|it| match it {
             Happening::Called(record) => Some(&**record),
-            Happening::Foreign { .. } | Happening::Journaled { .. } => None,
+            Happening::Foreign { .. } | Happening::Opened { .. } | Happening::Journaled { .. } => None,
         })
     }
 

@@ -70,10 +70,11 @@ impl Store {
         Ok(Run { closed: MemoryJournal::is_closed(self, id), ..found.clone() })
     }
 
-    fn open(&mut self, run: &Run) -> Result<(), JournalError> {
+    /// Whether the run is new.
+    fn open(&mut self, run: &Run) -> Result<bool, JournalError> {
         if let Some(known) = self.runs.iter().find(|it| it.id == run.id) {
             let other = || JournalError::Broken(format!("run {} is of another plan", run.id));
-            return if known.plan_digest == run.plan_digest { Ok(()) } else { Err(other()) };
+            return if known.plan_digest == run.plan_digest { Ok(false) } else { Err(other()) };
         }
         if let Some(reverts) = &run.reverts {
             self.run(reverts)?;
@@ -86,7 +87,7 @@ impl Store {
         }
         self.runs.push(Run { closed: false, ..run.clone() });
         self.entries.entry(run.id.clone()).or_default();
-        Ok(())
+        Ok(true)
     }
 
     fn append(&mut self, run: &RunId, seq: u64, entry: &NewEntry) -> Result<(), JournalError> {
@@ -106,7 +107,11 @@ impl Store {
 
 impl JournalStore for MemoryJournal {
     async fn open_run(&self, run: &Run) -> Result<(), JournalError> {
-        self.store.borrow_mut().open(run)
+        let is_new = self.store.borrow_mut().open(run)?;
+        if is_new {
+            self.sim.world().opened(run);
+        }
+        Ok(())
     }
 
     async fn runs(&self) -> Result<Vec<Run>, JournalError> {

@@ -15,8 +15,10 @@ mod handle;
 mod history;
 mod journal;
 mod look;
+pub mod normal;
 mod others;
 mod ports;
+mod restored;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ pub use handle::{Sim, Stopped};
 pub use history::{Fault, Happening, History, Record};
 pub use journal::{JournalFault, MemoryJournal};
 pub use others::Absent;
+pub use restored::{Difference, Field};
 pub use state::State;
 pub use versioned::{Author, Lag, Observer, Version, Versioned};
 pub use watch::Violation;

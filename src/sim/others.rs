@@ -126,7 +126,8 @@ impl World {
         let template = workload.template.clone();
         edit(workload);
         let after = std::mem::replace(&mut workload.template, template);
-        workload.deploy(after, now);
+        workload.deploy(after, now, Author::Other);
+        workload.edited_at = Some(now);
         let words = format!("{at}: {} pods of {:?}", workload.replicas, workload.template);
         self.foreign(words);
         self.settle();
@@ -207,7 +208,12 @@ impl World {
     /// # Errors
     /// There is no such cluster.
     pub fn set_webhook_down(&mut self, cluster: &ClusterArn, down: bool) -> Result<(), Absent> {
-        self.cluster_mut(cluster)?.env.webhook_down = down;
+        let now = self.now;
+        let env = &mut self.cluster_mut(cluster)?.env;
+        env.webhook_down = down;
+        if down {
+            env.webhook_went_down = Some(now);
+        }
         self.foreign(format!("the webhook of {cluster} is {}", if down { "down" } else { "up" }));
         Ok(())
     }

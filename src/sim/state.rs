@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::world::World;
-use crate::inventory::{Seen, WorkloadKind};
+use crate::inventory::{Association, Mode, WorkloadKind};
 use crate::model::Digest;
 
 /// The world at one moment, as far as a migration touches it.
@@ -63,6 +63,21 @@ impl State {
     }
 }
 
+/// What of an association counts: role, target role, session tags off, policy.
+pub(crate) fn association_value(it: &Association) -> Option<(String, Option<String>, bool, bool)> {
+    let detail = it.detail.as_ref()?.get()?;
+    let role = detail.role_arn.to_string();
+    Some((role, detail.target_role_arn.clone(), detail.disable_session_tags, detail.has_policy))
+}
+
+/// A mode's name, with the role of IRSA.
+pub(crate) fn mode_name(mode: &Mode) -> String {
+    match mode {
+        Mode::Irsa(role) => format!("IRSA {role}"),
+        Mode::PodIdentity | Mode::Both | Mode::None => mode.to_string(),
+    }
+}
+
 impl World {
     /// What a rollback must bring back.
     #[must_use]
@@ -81,9 +96,7 @@ impl World {
         for (arn, cluster) in &self.clusters {
             let named = |namespace: &str, name: &str| format!("{arn}/{namespace}/{name}");
             for it in cluster.env.associations.values().filter_map(|it| it.now()) {
-                if let Some(Seen::Seen(detail)) = &it.detail {
-                    let role = detail.role_arn.to_string();
-                    let value = (role, detail.target_role_arn.clone(), detail.disable_session_tags, detail.has_policy);
+                if let Some(value) = association_value(it) {
                     state.associations.insert(named(&it.namespace, &it.service_account), value);
                 }
             }

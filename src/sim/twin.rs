@@ -164,6 +164,7 @@ fn environment(it: &inventory::Cluster) -> Environment {
         quotas: BTreeMap::new(),
         rejections: BTreeMap::new(),
         webhook_down: false,
+        webhook_went_down: None,
         leases: BTreeMap::new(),
         lease_version: 0,
         facts,

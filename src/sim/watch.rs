@@ -11,7 +11,6 @@
 //! pods whose association we deleted may be without fresh credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,6 +21,7 @@ use super::call::Call;
 use super::cluster::{AUDIENCE, Cluster, Pod, Workload};
 use super::evaluate::pod_identity_requests;
 use super::history::History;
+use super::restored::later;
 use super::versioned::{Author, Observer, Version, Versioned};
 use super::world::World;
 use crate::inventory::{Association, Mode};
@@ -89,7 +89,7 @@ impl World {
 
     /// Looks at the world as it stands.
     pub(crate) fn watch_state(&mut self) {
-        let (changes, now, longest) = (self.changes, self.now, longest_lag(self));
+        let (changes, now, longest) = (self.changes, self.now, self.longest_lag());
         let Some(watch) = &mut self.watch else { return };
         let changed = watch.changes != changes;
         // Once everybody has seen the last change, time alone changes nothing.
@@ -154,19 +154,6 @@ fn role_at_first(world: &World, subject: &Subject) -> Option<(RoleArn, String)> 
     let role = account.role_arn.as_ref()?;
     let works = world.irsa_ok(subject, role, &audience) && world.association_now(subject).is_none();
     works.then(|| Some((RoleArn::parse(role).ok()?, audience)))?
-}
-
-/// The longest that anybody may be late.
-fn longest_lag(world: &World) -> Duration {
-    let lag = &world.lag;
-    let longest = lag.webhooks.values().max().copied().unwrap_or_default();
-    longest.max(lag.api).max(lag.sts).max(lag.eks_auth).max(lag.webhook)
-}
-
-/// The versions of a thing that were not there yet when the watch began.
-fn later<'v, T>(now: &'v Versioned<T>, at_first: Option<&Versioned<T>>) -> &'v [Version<T>] {
-    // What did not exist then has one version that says so.
-    now.log().get(at_first.map_or(1, |it| it.log().len())..).unwrap_or(&[])
 }
 
 fn by_others<T>(versions: &[Version<T>]) -> impl Iterator<Item = Option<&T>> {
@@ -345,7 +332,7 @@ impl<'a> Look<'a> {
     /// The association was made so lately that somebody may not know of it.
     fn is_fresh(&self, subject: &Subject) -> bool {
         let newest = self.associations(subject).and_then(|it| it.log().last());
-        newest.is_some_and(|it| it.value.is_some() && self.world.now < it.at + longest_lag(self.world))
+        newest.is_some_and(|it| it.value.is_some() && self.world.now < it.at + self.world.longest_lag())
     }
 
     /// We deleted the association: its cut-over is being undone.

@@ -13,7 +13,7 @@ use super::history::{Fault, Faults, Happening, History, Record};
 use super::versioned::{Author, Dice, Lag};
 use super::watch::Watch;
 use crate::inventory::Caller;
-use crate::journal::{NewEntry, RunId};
+use crate::journal::{NewEntry, Run, RunId};
 use crate::model::{AccountId, ClusterArn};
 use crate::ports::{Answer, PortError};
 
@@ -107,6 +107,13 @@ impl World {
         self.history.writes().count()
     }
 
+    /// The longest that anybody may be late.
+    pub(crate) fn longest_lag(&self) -> Duration {
+        let lag = &self.lag;
+        let longest = lag.webhooks.values().max().copied().unwrap_or_default();
+        longest.max(lag.api).max(lag.sts).max(lag.eks_auth).max(lag.webhook)
+    }
+
     /// Sets how late observers may be, from now on.
     pub fn set_lag(&mut self, lag: Lag) {
         self.lag = lag;
@@ -151,9 +158,12 @@ impl World {
         self.watch_call(&call);
         let (served, answer) = self.answer(who, &call, fault);
         self.changes += u64::from(served && call.is_write());
-        let error = answer.as_ref().err().cloned();
+        let (error, reply) = match &answer {
+            Ok(reply) => (None, call.decides_a_write().then(|| reply.clone())),
+            Err(error) => (Some(error.clone()), None),
+        };
         let at = self.now;
-        let record = Record { number, at, by: who.arn.clone(), call, fault, error, applied: served };
+        let record = Record { number, at, by: who.arn.clone(), call, fault, error, reply, applied: served };
         self.history.all.push(Happening::Called(Box::new(record)));
         self.settle();
         self.watch_state();
@@ -339,6 +349,11 @@ impl World {
     pub(crate) fn account(&mut self, id: &AccountId) -> &mut Account {
         let fresh = || Account { trust_quota: 2048, providers: BTreeMap::new(), roles: BTreeMap::new() };
         self.accounts.entry(id.clone()).or_insert_with(fresh)
+    }
+
+    pub(crate) fn opened(&mut self, run: &Run) {
+        let (run, plan, reverts) = (run.id.clone(), run.plan_digest.clone(), run.reverts.clone());
+        self.history.all.push(Happening::Opened { run, plan, reverts });
     }
 
     pub(crate) fn journaled(&mut self, run: &RunId, entry: &NewEntry) {

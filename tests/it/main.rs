@@ -21,6 +21,7 @@ mod plan_check;
 mod planner;
 mod precheck;
 mod promises;
+mod promises_restored;
 mod recorded;
 mod rollback;
 mod scan;

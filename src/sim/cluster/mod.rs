@@ -60,6 +60,8 @@ pub(crate) struct Environment {
     pub(crate) rejections: BTreeMap<String, String>,
     /// The webhook is registered with `failurePolicy: Ignore`: pods are admitted as they are.
     pub(crate) webhook_down: bool,
+    /// When it last stopped answering.
+    pub(crate) webhook_went_down: Option<Timestamp>,
     pub(crate) leases: BTreeMap<Key, Lease>,
     pub(crate) lease_version: u64,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::inventory::{self, Mode, OwnerRef, Strategy, WorkloadKind, WorkloadRef};
+use crate::sim::versioned::Versioned;
 
 /// The parts of a pod template that decide something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +87,10 @@ pub struct Workload {
     pub never_ready: Option<NeverReady>,
     /// The template as it stands.
     pub template: Template,
+    /// Every stamp that its template had, and by whom.
+    pub(crate) stamps: Versioned<String>,
+    /// When somebody else last edited it.
+    pub(crate) edited_at: Option<Timestamp>,
     pub(crate) revisions: Vec<Revision>,
     /// The revision that a StatefulSet rolls away from.
     pub(crate) current: usize,
@@ -121,6 +126,8 @@ impl Workload {
             ready_after: Duration::from_secs(3),
             needs_credentials: false,
             never_ready: None,
+            stamps: Versioned::since_ever(template.stamp.clone()),
+            edited_at: None,
             template,
             revisions: Vec::new(),
             current: 0,

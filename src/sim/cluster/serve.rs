@@ -11,6 +11,8 @@ use super::{Budget, Cluster};
 use crate::inventory::{self, ServiceAccount, Strategy, WorkloadKind, WorkloadRef};
 use crate::model::Subject;
 use crate::ports::{Answer, Lease, LeaseVersion, PortError, Probe, Rollout, Stamping, WorkloadNow};
+use crate::sim::state::mode_name;
+use crate::sim::versioned::Author;
 
 impl Cluster {
     pub(crate) fn service_accounts(&self) -> Vec<ServiceAccount> {
@@ -119,7 +121,7 @@ impl Cluster {
         }
         let mut template = it.template.clone();
         template.stamp.clone_from(&change.after);
-        it.deploy(template, now);
+        it.deploy(template, now, Author::Call);
         self.touch();
         Ok(())
     }
@@ -203,13 +205,7 @@ impl Cluster {
     pub(crate) fn modes(&self, at: &WorkloadRef) -> BTreeMap<String, usize> {
         let mut modes = BTreeMap::new();
         for pod in self.workloads.get(at).into_iter().flat_map(Workload::living) {
-            let mode = match &pod.mode {
-                inventory::Mode::Irsa(role) => format!("IRSA {role}"),
-                other @ (inventory::Mode::PodIdentity | inventory::Mode::Both | inventory::Mode::None) => {
-                    other.to_string()
-                }
-            };
-            *modes.entry(mode).or_default() += 1;
+            *modes.entry(mode_name(&pod.mode)).or_default() += 1;
         }
         modes
     }
@@ -217,7 +213,10 @@ impl Cluster {
 
 impl Workload {
     /// Puts a template in place of the one there. The controller notices a moment later.
-    pub(crate) fn deploy(&mut self, template: Template, now: Timestamp) {
+    pub(crate) fn deploy(&mut self, template: Template, now: Timestamp, by: Author) {
+        if self.template.stamp != template.stamp {
+            self.stamps.set(now, by, template.stamp.clone());
+        }
         if self.template != template {
             self.template = template;
             self.observed_at = now + NOTICED_AFTER;
