@@ -14,7 +14,7 @@ use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
 use crate::plan::check::check;
 use crate::plan::window::{Opening, opening};
-use crate::plan::{Plan, Purpose, Unit, Wave, Work};
+use crate::plan::{Plan, Purpose, Unit, UnitId, Wave, Work};
 use crate::ports::{JournalError, JournalStore, World};
 
 /// Why a run is no longer being carried out.
@@ -30,8 +30,8 @@ pub enum Why {
     Asked,
     /// Units failed, and a person has to look before the next wave.
     Failed,
-    /// A wave's pods are not well.
-    Gate(String),
+    /// A wave's pods are not well: what is wrong, and whose they are where that is known.
+    Gate(String, Option<UnitId>),
     /// The credentials ran out.
     Credentials(String),
     /// The lease or the run is another's.
@@ -59,6 +59,8 @@ pub struct Ending {
     pub refused: usize,
     /// These were sent something and are not whole.
     pub failed: usize,
+    /// Those of them that failed, and the one whose pods are not well.
+    pub unwell: Vec<UnitId>,
     /// These have not started.
     pub pending: usize,
     /// These were undone.
@@ -236,7 +238,7 @@ fn paused(why: &Why) -> Option<String> {
         Why::Window(None) => Some("what is left fits into no window".to_owned()),
         Why::Asked => Some("asked to stop".to_owned()),
         Why::Failed => Some("a unit failed".to_owned()),
-        Why::Gate(what) => Some(format!("the gate did not pass: {what}")),
+        Why::Gate(what, _) => Some(format!("the gate did not pass: {what}")),
         Why::Credentials(what) => Some(format!("the credentials ran out: {what}")),
         Why::Through(wave) => Some(format!("done through wave {wave}")),
         Why::Blind(what) => Some(format!("what must be known before a unit starts could not be read: {what}")),
@@ -311,9 +313,10 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
     }
     let trouble = gate::pass(context, wave).await?;
     let event = if trouble.is_none() { Event::Succeeded } else { Event::Failed };
-    context.record(Scope::Wave(wave.name.clone()), event, trouble.clone()).await?;
-    context.emit(Progress::WaveEnded { wave: wave.name.clone(), passed: trouble.is_none(), detail: trouble.clone() });
-    Ok(trouble.map(Why::Gate))
+    let detail = trouble.as_ref().map(|it| it.why.clone());
+    context.record(Scope::Wave(wave.name.clone()), event, detail.clone()).await?;
+    context.emit(Progress::WaveEnded { wave: wave.name.clone(), passed: trouble.is_none(), detail });
+    Ok(trouble.map(|it| Why::Gate(it.why, it.unit)))
 }
 
 /// When the next window opens that is not open yet: what is open now was too short.
@@ -362,6 +365,9 @@ async fn finish<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Resul
 
 fn ending(plan: &Plan, id: &RunId, why: Why, denied: bool, status: impl Fn(&Unit) -> UnitStatus) -> Ending {
     let count = |wanted: &[UnitStatus]| plan.units.iter().filter(|unit| wanted.contains(&status(unit))).count();
+    let failed = plan.units.iter().filter(|unit| status(unit) == UnitStatus::Failed).map(|it| it.id.clone());
+    let sick = if let Why::Gate(_, Some(unit)) = &why { Some(unit.clone()) } else { None };
+    let unwell = failed.chain(sick).collect();
     Ending {
         run: id.clone(),
         undo: plan.purpose != Purpose::Migrate,
@@ -370,6 +376,7 @@ fn ending(plan: &Plan, id: &RunId, why: Why, denied: bool, status: impl Fn(&Unit
         done: count(&[UnitStatus::Done]),
         refused: count(&[UnitStatus::Refused]),
         failed: count(&[UnitStatus::Failed, UnitStatus::InDoubt, UnitStatus::Partial]),
+        unwell,
         pending: count(&[UnitStatus::Pending]),
         undone: count(&[UnitStatus::Undone]),
     }

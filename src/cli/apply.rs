@@ -6,12 +6,15 @@ use super::access::Access;
 use super::carry_out::{carry_out, holder};
 use super::error::CommandError;
 use super::exit::Exit;
-use super::file::{self, PlanFile};
+use super::file::{self, PlanFile, plan_of};
 use super::out::{Printer, Told};
 use super::place::{self, Place};
-use crate::apply::Options;
+use crate::apply::{Ending, Options, Why};
 use crate::plan::Plan;
 use crate::plan::check::check;
+use crate::plan::settings::OnFailure;
+use crate::ports::{JournalStore, World};
+use crate::rollback::{self, Extent, RollbackError};
 use crate::view;
 
 /// Carry out a plan, or go on with its run
@@ -60,9 +63,48 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     let world = args.access.connect(&clusters, &settings).await?;
     let journal = args.place.make(printer).await?;
     let options = Options { through: args.through.clone(), holder: holder() };
-    let exit = carry_out(&world, &journal, &file, &options, args.output, printer).await;
-    printer.say(&format!("Journal: {}", journal.path().display()));
+    let run = Run { world, journal, told: args.output, printer };
+    let exit = run.to_its_end(&file, &options).await;
+    printer.say(&format!("Journal: {}", run.journal.path().display()));
     exit
+}
+
+/// A run on its way.
+struct Run<W, J> {
+    world: W,
+    journal: J,
+    told: Told,
+    printer: Printer,
+}
+
+impl<W: World, J: JournalStore> Run<W, J> {
+    /// Carries the plan out, and undoes what failed where the plan says so.
+    async fn to_its_end(&self, file: &PlanFile, options: &Options) -> Result<Exit, CommandError> {
+        let (ending, mut exit) = self.carry_out(file, options).await?;
+        if file.plan.rules.on_failure != OnFailure::UndoUnit || !matches!(ending.why, Why::Failed | Why::Gate(..)) {
+            return Ok(exit);
+        }
+        for unit in &ending.unwell {
+            self.printer.say(&format!("Unit {unit} is undone, for the plan says so (on_failure = \"undo-unit\")."));
+            let found = place::find(&self.journal, ending.run.as_str()).await?;
+            let extent = Extent::Unit(unit.clone());
+            let undo =
+                match rollback::plan(&found.run.id, &found.file.digest, &found.file.plan, &found.entries, &extent) {
+                    Ok(undo) => plan_of(undo.to_bytes()?)?,
+                    // What failed was only looked at: another's association, adopted.
+                    Err(RollbackError::Nothing) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+            let options = Options { through: None, ..options.clone() };
+            let (_, undone) = self.carry_out(&undo, &options).await?;
+            exit = exit.or(undone);
+        }
+        Ok(exit)
+    }
+
+    async fn carry_out(&self, file: &PlanFile, options: &Options) -> Result<(Ending, Exit), CommandError> {
+        carry_out(&self.world, &self.journal, file, options, self.told, self.printer).await
+    }
 }
 
 /// A plan file is input like any other: what does not hold is said before anybody is asked.

@@ -10,7 +10,7 @@ use crate::ports::{JournalStore, World};
 use crate::view;
 use crate::view::progress::Teller;
 
-/// Carries a plan out and tells of it as it goes on.
+/// Carries a plan out and tells of it as it goes on; gives how it ended, and the exit code of that.
 pub(crate) async fn carry_out<W: World, J: JournalStore>(
     world: &W,
     journal: &J,
@@ -18,7 +18,7 @@ pub(crate) async fn carry_out<W: World, J: JournalStore>(
     options: &Options,
     told: Told,
     printer: Printer,
-) -> Result<Exit, CommandError> {
+) -> Result<(Ending, Exit), CommandError> {
     let stop = Stop::default();
     let mut teller = Teller::new(&file.plan, printer.stderr_look(), printer.has_terminal());
     let mut emit = |progress: Progress| match told {
@@ -41,7 +41,7 @@ pub(crate) async fn carry_out<W: World, J: JournalStore>(
     let ending = ended?;
     let exit = Exit::of_ending(&ending);
     tell(&ending, exit, told, printer)?;
-    Ok(exit)
+    Ok((ending, exit))
 }
 
 fn tell(ending: &Ending, exit: Exit, told: Told, printer: Printer) -> Result<(), CommandError> {

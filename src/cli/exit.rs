@@ -49,7 +49,7 @@ impl Exit {
             // What the caller asked for is done.
             Why::Ended | Why::Through(_) => Self::Done,
             // Units that were stopped in the middle count as failed, and are not.
-            Why::Window(_) | Why::Asked | Why::Gate(_) | Why::Credentials(_) => Self::Paused,
+            Why::Window(_) | Why::Asked | Why::Gate(..) | Why::Credentials(_) => Self::Paused,
             Why::Failed | Why::Blind(_) => Self::Incomplete,
             Why::Locked(_) => Self::Locked,
             Why::Journal(JournalError::Locked(_) | JournalError::Open { .. }) => Self::Locked,
@@ -66,6 +66,13 @@ impl Exit {
         } else {
             why
         }
+    }
+
+    /// The one of two that most needs a person.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let order = [Self::Stuck, Self::Denied, Self::Locked, Self::Refused, Self::Incomplete, Self::Paused];
+        order.into_iter().find(|it| *it == self || *it == other).unwrap_or(self)
     }
 
     /// Why a run did not start.
@@ -125,7 +132,8 @@ mod tests {
 
     fn ending(why: Why) -> Ending {
         let run = RunId::parse("0123456789ab").unwrap();
-        Ending { run, undo: false, why, denied: false, done: 1, refused: 0, failed: 0, pending: 0, undone: 0 }
+        let unwell = Vec::new();
+        Ending { run, undo: false, why, denied: false, done: 1, refused: 0, failed: 0, unwell, pending: 0, undone: 0 }
     }
 
     #[test]
@@ -135,7 +143,7 @@ mod tests {
             (Why::Through("prepare".into()), Exit::Done),
             (Why::Window(None), Exit::Paused),
             (Why::Asked, Exit::Paused),
-            (Why::Gate("x".into()), Exit::Paused),
+            (Why::Gate("x".into(), None), Exit::Paused),
             (Why::Credentials("x".into()), Exit::Paused),
             (Why::Failed, Exit::Incomplete),
             (Why::Locked("x".into()), Exit::Locked),

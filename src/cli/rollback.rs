@@ -70,9 +70,9 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     printer.say(&format!("Journal: {}", journal.path().display()));
     let told = if args.output == Shown::Json { Told::Json } else { Told::Text };
     let options = Options { through: None, holder: holder() };
-    let exit = carry_out(&world, &journal, &file, &options, told, printer).await;
+    let ended = carry_out(&world, &journal, &file, &options, told, printer).await;
     printer.say(&format!("Journal: {}", journal.path().display()));
-    exit
+    ended.map(|(_, exit)| exit)
 }
 
 /// The plan of the undo: of the one that is open already, or a new one.

@@ -101,6 +101,24 @@ pub enum RestartRule {
     ByOwner,
 }
 
+/// What happens with a unit that fails, or whose pods are not well afterwards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The run pauses, and a person decides.
+    #[default]
+    Pause,
+    /// That unit is undone at once, by the undo that the plan holds; then the run pauses.
+    UndoUnit,
+}
+
+impl OnFailure {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_pause(&self) -> bool {
+        *self == Self::Pause
+    }
+}
+
 /// How units are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
@@ -111,6 +129,10 @@ pub struct ApplyRules {
     pub observe_if_rejected: bool,
     /// What happens with a workload that is not ours to restart.
     pub restart: RestartRule,
+    /// What happens with a unit that fails. Written down only where it is not the default, which plans
+    /// of before do not name.
+    #[serde(skip_serializing_if = "OnFailure::is_pause")]
+    pub on_failure: OnFailure,
     /// The namespace of the lease that keeps a second writer out.
     pub lease_namespace: String,
 }
@@ -121,6 +143,7 @@ impl Default for ApplyRules {
             effective: Effective::Probe,
             observe_if_rejected: true,
             restart: RestartRule::Hold,
+            on_failure: OnFailure::Pause,
             lease_namespace: "kube-system".to_owned(),
         }
     }

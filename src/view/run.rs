@@ -304,7 +304,7 @@ pub fn ending(ending: &Ending) -> Doc {
             ". To go on once it can: ",
             go_on()
         ],
-        Why::Gate(what) => line![
+        Why::Gate(what, _) => line![
             strong("Paused: "),
             "the pods of a wave are not well: ",
             name(what),
@@ -346,7 +346,7 @@ pub fn ending_json(ending: &Ending, exit: u8) -> Value {
         Why::Asked => ("asked", None),
         Why::Failed => ("failed", None),
         Why::Blind(what) => ("blind", Some(what.clone())),
-        Why::Gate(what) => ("gate", Some(what.clone())),
+        Why::Gate(what, _) => ("gate", Some(what.clone())),
         Why::Credentials(what) => ("credentials", Some(what.clone())),
         Why::Locked(what) => ("locked", Some(what.clone())),
         Why::Journal(error) => ("journal", Some(error.to_string())),

@@ -14,6 +14,7 @@ mod cli_trust;
 mod conformance;
 mod cycle;
 mod evaluate;
+mod gate;
 mod inventories;
 mod journal;
 mod permissions;

@@ -5,7 +5,7 @@ use super::super::names::Names;
 use super::super::words::{count, seconds};
 use crate::journal::RunId;
 use crate::model::Digest;
-use crate::plan::settings::{Effective, Numbers, RestartRule};
+use crate::plan::settings::{Effective, Numbers, OnFailure, RestartRule};
 use crate::plan::window::{Day, Window};
 use crate::plan::{Move, Plan, Purpose, Work};
 
@@ -231,6 +231,9 @@ pub(super) fn numbers(doc: &mut Doc, plan: &Plan) {
         }),
     ));
     facts.push(("observe_if_rejected", Line::from(plan.rules.observe_if_rejected.to_string())));
+    if plan.rules.on_failure == OnFailure::UndoUnit {
+        facts.push(("on_failure", Line::from("undo-unit: a unit that fails is undone at once, and the run pauses")));
+    }
     facts.push((
         "restart",
         Line::from(match plan.rules.restart {

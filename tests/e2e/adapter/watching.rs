@@ -56,7 +56,8 @@ async fn a_pod_that_goes_is_told_and_what_was_missed_too() {
     let sight = Sight { subject: &subject, pods: &pods, workload: Some(&now) };
 
     let api: Api<KubePod> = it.space.api();
-    let (told, _) = tokio::join!(it.live.changed(sight, LONG), api.delete(&pods[0].name, &DeleteParams::default()));
+    let at_once = DeleteParams::default();
+    let (told, _) = tokio::join!(it.live.changed(sight, LONG), api.delete(&pods[0].name, &at_once));
     told.expect("an answer");
     until(&it, |now, _| now.iter().all(|it| it.uid != pods[0].uid) && now.iter().any(|it| it.ready)).await;
     // What somebody saw long ago is no longer so: there is nothing to wait for.

@@ -57,3 +57,38 @@ async fn a_roll_out_that_is_never_ready_stops_the_run() {
     stage.roll_back(&planned).await.ended(0);
     assert_eq!(stage.state().await, before);
 }
+
+#[tokio::test]
+async fn a_unit_that_fails_is_undone_at_once_where_the_plan_says_so() {
+    let stage = Stage::shared("undo-unit", |world| {
+        let world = world.role("good", &[("undo-unit", "good")]).role("bad", &[("undo-unit", "bad")]);
+        world.role("later", &[("undo-unit", "later")])
+    })
+    .await;
+    stage.settings("[[wave]]\nname = \"first\"\nsize = 2\n[[wave]]\nname = \"second\"\n");
+    let settings = std::fs::read_to_string(stage.path("irsa-migrate.toml")).unwrap();
+    let settings = settings.replace("[apply]", "[apply]\non_failure = \"undo-unit\"");
+    std::fs::write(stage.path("irsa-migrate.toml"), settings).unwrap();
+    stage.app("good", "good", 1).await;
+    sick_app(&stage, "bad", "bad", 8).await;
+    stage.app("later", "later", 3).await;
+    let before = stage.state().await;
+    let planned = stage.plan().await;
+    let shown = stage.run(&["show", "plan.json"]).await.ended(0);
+    assert!(shown.stdout.contains("undo-unit"), "{}", shown.whole());
+
+    let ran = stage.apply(&planned).await.ended(21);
+    assert!(ran.stderr.contains("is undone, for the plan says so"), "{}", ran.whole());
+    assert_eq!(stage.modes(&["good"]).await, [Mode::PodIdentity].into(), "its sibling is whole");
+    let irsa = |name: &str| Mode::Irsa(stage.role(name).to_string());
+    assert_eq!(stage.modes(&["bad"]).await, [irsa("bad")].into());
+    let associations = stage.wire.world().state().associations;
+    assert!(associations.keys().all(|it| !it.ends_with("/bad")), "new pods get IRSA again: {associations:?}");
+
+    // The wave is over: what was undone stays undone, and the rest goes on.
+    stage.apply(&planned).await.ended(0);
+    assert_eq!(stage.modes(&["later"]).await, [Mode::PodIdentity].into());
+    assert_eq!(stage.modes(&["bad"]).await, [irsa("bad")].into());
+    stage.roll_back(&planned).await.ended(0);
+    assert_eq!(stage.state().await, before);
+}
