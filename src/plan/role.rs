@@ -5,8 +5,8 @@ use super::step::{Condition, Request, RoleWork, Step, Unit, UnitId, Work};
 use super::times;
 use crate::findings::{Code, Finding, Target, scope_of, too_large};
 use crate::inventory::{Inventory, Role, Seen};
-use crate::model::{ClusterArn, RoleArn, Subject};
-use crate::trust::{self, Document, Mode, Relation, Translation, Verdict};
+use crate::model::{AccountId, ClusterArn, RoleArn, Subject};
+use crate::trust::{self, Document, Grant, GrantPlace, Grants, Mode, Relation, Translation, Verdict};
 
 /// A role that can be prepared.
 pub(super) struct Prepared {
@@ -45,7 +45,11 @@ pub(super) fn prepare(
     // Only a mode that was asked for by role may grant more, and it is shown as new access.
     let allowed = match proof.relation {
         Relation::Equal => true,
-        Relation::Narrower => mode != Mode::Equivalent || translation.verdict == Verdict::Already,
+        Relation::Narrower => {
+            mode != Mode::Equivalent
+                || translation.verdict == Verdict::Already
+                || equal_in_account(&translation, &arn.account())
+        }
         Relation::Wider => mode == Mode::Open || translation.verdict == Verdict::Already,
         Relation::Incomparable => false,
     };
@@ -58,6 +62,7 @@ pub(super) fn prepare(
     if let Some(finding) = too_large(arn, translation.characters, *quota) {
         return Err(vec![finding]);
     }
+    let notices = staying(&translation, arn);
     let work = RoleWork {
         role_arn: arn.clone(),
         role_id: role.role_id.clone(),
@@ -70,7 +75,28 @@ pub(super) fn prepare(
         characters: u32::try_from(translation.characters).unwrap_or(u32::MAX),
         quota: *quota,
     };
-    Ok(Prepared { work, notices: Vec::new() })
+    Ok(Prepared { work, notices })
+}
+
+/// Whether nothing but grants of other accounts' clusters is missing. No association can pass this
+/// role to those, so that they stay on IRSA, whose statements stay as they are.
+fn equal_in_account(translation: &Translation, account: &AccountId) -> bool {
+    let own = |it: &&Grant| match &it.cluster_arn {
+        GrantPlace::Cluster(arn) => arn.account() == *account,
+        GrantPlace::Elsewhere => true,
+    };
+    let before = Grants::from(translation.before.iter().filter(own).cloned().collect::<Vec<_>>());
+    let kept = trust::prove(&before, &translation.after);
+    kept.is_ok_and(|it| matches!(it.relation, Relation::Equal | Relation::Wider))
+}
+
+/// Who of the role's users stays on IRSA.
+fn staying(translation: &Translation, arn: &RoleArn) -> Vec<Finding> {
+    let of_others = translation.reasons.iter().filter(|it| it.code == trust::Code::StaysOnIrsa);
+    let finding = |it: &trust::Reason| {
+        Finding::new(Code::TrustRemark, Target::Role(arn.clone()), format!("{}: {}", it.code.as_str(), it.message))
+    };
+    of_others.map(finding).collect()
 }
 
 fn role_of<'a>(inventory: &'a Inventory, arn: &RoleArn) -> Option<&'a Role> {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use irsa_migrate::findings::{Code, Target as About, candidates};
 use irsa_migrate::inventory::{Inventory, Seen, Strategy, Workload, WorkloadKind};
+use irsa_migrate::model::{ClusterArn, Subject};
 use irsa_migrate::plan::check::check;
 use irsa_migrate::plan::{Move, Plan, Request, Settings, Unit, UnitId, Work, plan};
+use irsa_migrate::trust::Relation;
 
 use crate::inventories::{Fleet, cluster_arn, one, role_arn, several, subject, trust};
 
@@ -252,4 +254,36 @@ fn the_plan_names_only_what_it_must_look_into() {
     let plan = planned(&several());
     let clusters: Vec<_> = plan.clusters.iter().map(|it| it.arn.clone()).collect();
     assert_eq!(clusters, [cluster_arn("blue"), cluster_arn("green")]);
+}
+
+#[test]
+fn a_role_that_clusters_of_other_accounts_use_too() {
+    let mut fleet = Fleet::of(&["blue", "green"])
+        .role("both", &trust(&[("blue", "logs:ship"), ("green", "logs:ship")]))
+        .account("blue", "logs", "ship", "both")
+        .account("green", "logs", "ship", "both")
+        .deployment("blue", ("logs", "ship", "both"), 1);
+    // Another account's cluster: its tokens open the role through a provider in the role's account.
+    let elsewhere = ClusterArn::parse("arn:aws:eks:eu-west-1:999988887777:cluster/green").expect("an ARN");
+    fleet.cluster("green").arn = elsewhere.clone();
+    let plan = planned(&fleet.0);
+    assert_eq!(waves(&plan), ["prepare: both", "canary: blue/logs/ship"]);
+    let role = plan.unit(&UnitId::of_role(&role_arn("both"))).expect("the role's unit");
+    let Work::Role(work) = &role.work else { panic!("a role") };
+    let theirs = Subject { cluster: elsewhere, ..subject("green", "logs", "ship") };
+    let ours = subject("blue", "logs", "ship");
+    // Ours may both ways; theirs by IRSA as before, and by Pod Identity never.
+    assert!(work.grants_before.allows(&ours) && work.grants_after.allows(&ours));
+    assert!(work.grants_before.allows(&theirs) && !work.grants_after.allows(&theirs));
+    assert_eq!(work.proof.relation, Relation::Narrower);
+    assert!(work.after.contains(
+        &work.before[work.before.find("\"Effect\"").expect("a statement")..work.before.rfind('}').expect("an end") - 6]
+    ));
+    let said: Vec<_> = role.notices.iter().map(|it| (it.code, it.evidence.contains("STAYS_ON_IRSA"))).collect();
+    assert_eq!(said, [(Code::TrustRemark, true)]);
+    // Were it all, there would be nothing to move.
+    let mut fleet =
+        Fleet::of(&["blue"]).role("both", &trust(&[("blue", "logs:ship")])).account("blue", "logs", "ship", "both");
+    fleet.cluster("blue").arn = theirs.cluster.clone();
+    assert_eq!(planned(&fleet.0).units, []);
 }
