@@ -198,10 +198,12 @@ fn read(text: &str) -> Result<Policy, Refusal> {
         let message = format!("a policy has at most {MAX_CHARACTERS} characters");
         return Err(Refusal { code: Code::TooLarge, message, at: 0 });
     }
-    let skipped = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
-    let json = text.get(skipped..).unwrap_or_default();
-    check_json(json).map_err(|refusal| Refusal { at: refusal.at + skipped, ..refusal })?;
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT).map_err(|error| Refusal {
+    // JSON has no byte order mark; blanks of its length keep every place true.
+    let unmarked = text.strip_prefix(BYTE_ORDER_MARK);
+    let blanked = unmarked.map(|rest| format!("{}{rest}", " ".repeat(BYTE_ORDER_MARK.len_utf8())));
+    let json = blanked.as_deref().unwrap_or(text);
+    check_json(json)?;
+    let parsed = parse_to_ast(json, &CollectOptions::default(), &STRICT).map_err(|error| Refusal {
         code: Code::NotJson,
         message: format!("not JSON: {}", error.kind()),
         at: error.range().start,
@@ -221,7 +223,7 @@ fn check_json(json: &str) -> Result<(), Refusal> {
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) else { return Ok(()) };
     let at = offset_of(json, error.line(), error.column());
     if json.trim().is_empty() {
-        return Err(Refusal { code: Code::NotJson, message: "there is no text".to_owned(), at });
+        return Err(Refusal { code: Code::NotJson, message: "there is no text".to_owned(), at: 0 });
     }
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();

@@ -6,7 +6,8 @@
 
 use irsa_migrate::model::{AccountId, ClusterArn, Issuer, Subject};
 use irsa_migrate::trust::{
-    Document, Grant, Mode, Provider, Relation, Scope, ScopeCluster, Translation, Verdict, prove, read, translate,
+    Document, Grant, Mode, Provider, Relation, Scope, ScopeCluster, Translation, Undo, Verdict, prove, read, translate,
+    undo,
 };
 
 const P: &str = "oidc.eks.eu-west-1.amazonaws.com/id/AAAA";
@@ -681,6 +682,27 @@ fn saving_that_iam_refuses_is_found_before() {
     // Nothing has to be saved where there is nothing to add.
     let nothing = document("{'Effect':'Allow','Principal':{'AWS':'AIDA0123456789ABCDEFG'},'Action':'sts:AssumeRole'}");
     check(&nothing, Nothing, "", &["DELETED_PRINCIPAL"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_kept_and_counts_for_nothing() {
+    let bare = document(&allow("{'StringEquals':{'P:sub':'S:ns:sa'}}"));
+    let marked = Document::parse(&format!("\u{feff}{}", bare.text())).unwrap();
+    check(&marked, Translated, "alpha ns/sa", &[]);
+    let it = translated(&marked);
+    assert_eq!(it.document.text(), format!("\u{feff}{}", translated(&bare).document.text()));
+    assert_eq!((marked.characters(), it.characters), (bare.characters(), translated(&bare).characters));
+    assert_eq!(undo(&it.document, &marked, &it.document, &it.added), Undo::SendOriginal(marked.text().to_owned()));
+    for (text, line, column) in [
+        ("\u{feff}{\"Statement\":5}", 1, 14),
+        ("\u{feff}{\r\n\t\"Statement\": nothing}", 2, 16),
+        ("\u{feff}", 1, 1),
+        ("\u{feff}\u{feff}{\"Statement\":[]}", 1, 1),
+        (" \u{feff}{\"Statement\":[]}", 1, 2),
+    ] {
+        let place = Document::parse(text).unwrap_err().place;
+        assert_eq!((place.line, place.column), (line, column), "{text}");
+    }
 }
 
 #[test]
