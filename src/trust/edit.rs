@@ -2,20 +2,18 @@
 //!
 //! An edit changes the smallest part of the text and leaves the rest byte for byte, also
 //! in a document that somebody else has edited since: statements are found by what they
-//! mean, not by where they stand.
+//! mean, not by where they stand. Where a document does not tell whether an edit is made,
+//! nothing is changed.
 
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Issuer;
-use crate::trust::document::Document;
-use crate::trust::glob::SUBJECT_PREFIX;
+use crate::trust::document::{Document, MAX_CHARACTERS};
 use crate::trust::layout::Layout;
 use crate::trust::meaning::StatementMeaning;
-use crate::trust::operator::{Set, Test};
-use crate::trust::policy::{Condition, Effect, Statement};
+use crate::trust::reason::Code;
 
 /// Adds a statement of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,8 +45,6 @@ pub struct RemoveSubject {
     pub before: String,
     /// The statement's text after.
     pub after: String,
-    /// Its place among the statements, from 0.
-    pub position: usize,
 }
 
 /// A change of a policy's text.
@@ -69,9 +65,18 @@ pub enum EditError {
     /// What was to be changed is not there.
     #[error("the statement to be changed is not in the policy")]
     Missing,
+    /// What was to be changed may be there in another form.
+    #[error("a statement was altered: nobody can tell whether it is the one to be changed")]
+    Altered,
+    /// Two statements mean the same.
+    #[error("two statements of the policy mean the same, so that nobody could tell later which of them was changed")]
+    Alike,
     /// Another statement has the Sid.
     #[error("the policy has another statement with the Sid {0}")]
     SidTaken(String),
+    /// The policy would have more characters than the API takes.
+    #[error("it would have more than {MAX_CHARACTERS} characters, which the API does not take")]
+    TooLong,
     /// No statement would be left.
     #[error("the policy would have no statement left")]
     Empty,
@@ -88,7 +93,7 @@ pub enum EditError {
 pub(crate) enum State {
     Made,
     NotMade,
-    /// Somebody has altered the very statement.
+    /// Somebody has altered the very statement, or may have.
     Altered,
 }
 
@@ -96,179 +101,83 @@ impl Edit {
     /// The document with the edit made; the same document if it is made already.
     ///
     /// # Errors
-    /// The edit does not fit.
+    /// The edit does not fit. So it is with the removal of a statement without a Sid that is
+    /// not there: it may have been removed, or altered.
     pub fn apply(&self, document: &Document) -> Result<Document, EditError> {
-        match self.state(document)? {
+        match self.state(document, &[])? {
             State::Made => return Ok(document.clone()),
             State::Altered => return Err(self.conflict()),
             State::NotMade => {}
         }
         match self {
             Self::AddStatement(add) => insert(document, &add.text, add.position),
-            Self::RemoveStatement(remove) => {
-                let index = find(document, &remove.text, remove.position)?.ok_or(EditError::Missing)?;
-                take_out(document, index)
-            }
-            Self::RemoveSubject(remove) => replace(document, &remove.before, &remove.after, remove.position),
+            Self::RemoveStatement(remove) => take_out(document, &remove.text),
+            Self::RemoveSubject(remove) => replace(document, &remove.before, &remove.after),
         }
     }
 
     /// The document with the edit taken back; the same document if it is not made.
     ///
+    /// `known` are the documents as they were and as our edits left them: a statement that is
+    /// in none of them is somebody else's, and may be one of ours, altered.
+    ///
     /// # Errors
-    /// The edit cannot be taken back, for somebody has altered the statement.
-    pub fn revert(&self, document: &Document) -> Result<Document, EditError> {
-        match self.state(document)? {
+    /// The edit cannot be taken back, for somebody has altered the statement, or may have.
+    pub fn revert(&self, document: &Document, known: &[&Document]) -> Result<Document, EditError> {
+        match self.state(document, known)? {
             State::NotMade => return Ok(document.clone()),
             State::Altered => return Err(self.conflict()),
             State::Made => {}
         }
         match self {
-            Self::AddStatement(add) => {
-                let index = find(document, &add.text, add.position)?.ok_or(EditError::Missing)?;
-                take_out(document, index)
-            }
+            Self::AddStatement(add) => take_out(document, &add.text),
             Self::RemoveStatement(remove) => insert(document, &remove.text, remove.position),
-            Self::RemoveSubject(remove) => replace(document, &remove.after, &remove.before, remove.position),
+            Self::RemoveSubject(remove) => replace(document, &remove.after, &remove.before),
         }
     }
 
-    pub(crate) fn state(&self, document: &Document) -> Result<State, EditError> {
-        let there = |text: &str, position| Ok(find(document, text, position)?.is_some());
-        match self {
-            Self::AddStatement(add) => match there(&add.text, add.position)? {
-                true => Ok(State::Made),
-                false if has_sid(document, &add.sid) => Ok(State::Altered),
-                false => Ok(State::NotMade),
+    pub(crate) fn state(&self, document: &Document, known: &[&Document]) -> Result<State, EditError> {
+        let count = |text: &str| Ok(alike(document, text)?.len());
+        Ok(match self {
+            Self::AddStatement(add) => match count(&add.text)? {
+                0 if has_sid(document, &add.sid) => State::Altered,
+                0 => State::NotMade,
+                _ => State::Made,
             },
-            Self::RemoveStatement(remove) => match there(&remove.text, remove.position)? {
-                true => Ok(State::NotMade),
-                false => {
-                    let sid = only_statement(&remove.text)?.statements().first().and_then(|it| it.sid.clone());
-                    let altered = sid.is_some_and(|sid| has_sid(document, &sid));
-                    Ok(if altered { State::Altered } else { State::Made })
-                }
+            Self::RemoveStatement(remove) => match count(&remove.text)? {
+                0 if may_be_altered(document, &remove.text, known)? => State::Altered,
+                0 => State::Made,
+                1 => State::NotMade,
+                _ => State::Altered,
             },
-            Self::RemoveSubject(remove) => {
-                // Another statement may say what is to be left, or what was there: the one
-                // at the position decides, and then whether there is anything to remove.
-                let before = find(document, &remove.before, remove.position)?;
-                let after = find(document, &remove.after, remove.position)?;
-                Ok(match (before, after) {
-                    (_, Some(at)) if at == remove.position => State::Made,
-                    (Some(_), _) => State::NotMade,
-                    (None, Some(_)) => State::Made,
-                    (None, None) => State::Altered,
-                })
-            }
-        }
+            // A removal is made for statements that have no like, so that any other number is
+            // somebody else's doing, and which is which cannot be told.
+            Self::RemoveSubject(remove) => match (count(&remove.before)?, count(&remove.after)?) {
+                (1, 0) => State::NotMade,
+                (0, 1) => State::Made,
+                _ => State::Altered,
+            },
+        })
     }
 
     fn conflict(&self) -> EditError {
         match self {
             Self::AddStatement(add) => EditError::SidTaken(add.sid.clone()),
-            Self::RemoveStatement(_) | Self::RemoveSubject(_) => EditError::Missing,
+            Self::RemoveStatement(_) | Self::RemoveSubject(_) => EditError::Altered,
         }
     }
 }
 
-/// The edit that removes a whole statement.
+/// Whether a statement that is not in the document may be there in another form.
 ///
-/// # Errors
-/// There is no such statement, or it is the only one.
-pub fn remove_statement(document: &Document, position: usize) -> Result<RemoveStatement, EditError> {
-    let text = document.statement_text(position).ok_or(EditError::Missing)?;
-    if document.statement_count() < 2 {
-        return Err(EditError::Empty);
+/// Its Sid would show it. Without one any statement that is in no known document may be it.
+fn may_be_altered(document: &Document, text: &str, known: &[&Document]) -> Result<bool, EditError> {
+    let own = only_statement(text)?;
+    if let Some(sid) = own.statements().first().and_then(|it| it.sid.as_deref()) {
+        return Ok(has_sid(document, sid));
     }
-    Ok(RemoveStatement { text: text.to_owned(), position })
-}
-
-/// The edits that take one ServiceAccount's token grant away, where it is granted by name.
-///
-/// A statement that lists others keeps them; one that lists nobody else goes as a whole.
-///
-/// # Errors
-/// The ServiceAccount stands in no literal list, or no statement would be left.
-pub fn remove_subject(
-    document: &Document,
-    issuer: &Issuer,
-    namespace: &str,
-    service_account: &str,
-) -> Result<Vec<Edit>, EditError> {
-    let subject = format!("{SUBJECT_PREFIX}{namespace}:{service_account}");
-    let key = format!("{}:sub", issuer.as_str().to_ascii_lowercase());
-    let mut edits = Vec::new();
-    for (position, statement) in document.statements().iter().enumerate() {
-        let Some(condition) = literal_list(statement, &key, &subject) else { continue };
-        let others = condition.values.iter().any(|word| word.text != subject);
-        if !others {
-            if statement.principal.federated.len() != 1 || !statement.principal.aws.is_empty() {
-                return Err(EditError::NotLiteral);
-            }
-            edits.push(Edit::RemoveStatement(remove_statement(document, position)?));
-            continue;
-        }
-        let before = document.statement_text(position).ok_or(EditError::Missing)?;
-        let after = without_value(document, statement, condition, &subject).ok_or(EditError::Malformed)?;
-        edits.push(Edit::RemoveSubject(RemoveSubject { before: before.to_owned(), after, position }));
-    }
-    if edits.is_empty() {
-        return Err(EditError::NotLiteral);
-    }
-    if edits.iter().filter(|edit| matches!(edit, Edit::RemoveStatement(_))).count() >= document.statement_count() {
-        return Err(EditError::Empty);
-    }
-    Ok(edits)
-}
-
-/// The one condition that lists a subject by name and decides alone about it.
-fn literal_list<'d>(statement: &'d Statement, key: &str, subject: &str) -> Option<&'d Condition> {
-    if statement.effect != Effect::Allow || statement.principal.negated || statement.principal.everyone {
-        return None;
-    }
-    let mut on_subject = statement.conditions.iter().filter(|it| it.key == key);
-    let condition = on_subject.next().filter(|it| {
-        // Under StringLike a wildcard, also of another value, may match the subject as well.
-        let literal = it.operator.test == Test::StringEquals
-            || (it.operator.test == Test::StringLike && !it.values.iter().any(|word| word.text.contains(['*', '?'])));
-        // `IfExists` and `ForAllValues` also let in who has no such claim.
-        let asked = !it.operator.if_exists && it.operator.set != Some(Set::All);
-        literal && asked && !it.operator.negated && it.values.iter().any(|word| word.text == subject)
-    })?;
-    on_subject.next().is_none().then_some(condition)
-}
-
-/// The statement's text without one value of a list.
-fn without_value(document: &Document, statement: &Statement, condition: &Condition, subject: &str) -> Option<String> {
-    let text = document.text();
-    let mut kept = text.get(statement.range.clone())?.to_owned();
-    let start = statement.range.start;
-    let mut ranges: Vec<Range<usize>> = condition.values.iter().map(|word| word.range.clone()).collect();
-    // From the back, so that earlier ranges stay true. A range that is gone leaves the list
-    // too, and what follows the first value moves up to where the one after it stood.
-    for (index, word) in condition.values.iter().enumerate().rev() {
-        if word.text != subject {
-            continue;
-        }
-        let cut = cut_from_list(&ranges, index)?;
-        kept.replace_range(cut.start.checked_sub(start)?..cut.end.checked_sub(start)?, "");
-        ranges.remove(index);
-        for later in ranges.iter_mut().skip(index) {
-            *later = later.start.checked_sub(cut.len())?..later.end.checked_sub(cut.len())?;
-        }
-    }
-    only_statement(&kept).ok()?;
-    Some(kept)
-}
-
-/// The range to cut so that one element of a list is gone, and its comma.
-fn cut_from_list(ranges: &[Range<usize>], index: usize) -> Option<Range<usize>> {
-    let own = ranges.get(index)?;
-    if let Some(before) = index.checked_sub(1).and_then(|it| ranges.get(it)) {
-        return Some(before.end..own.end);
-    }
-    Some(own.start..ranges.get(index + 1)?.start)
+    let known: Vec<_> = known.iter().flat_map(|it| it.statements()).map(StatementMeaning::of).collect();
+    Ok(document.statements().iter().any(|it| !known.contains(&StatementMeaning::of(it))))
 }
 
 /// A text as a document of this one statement.
@@ -281,15 +190,11 @@ fn has_sid(document: &Document, sid: &str) -> bool {
     document.statements().iter().any(|it| it.sid.as_deref() == Some(sid))
 }
 
-/// Where the document has a statement of this meaning; at best at the position given.
-fn find(document: &Document, text: &str, position: usize) -> Result<Option<usize>, EditError> {
+/// Where the document has statements of this meaning.
+pub(crate) fn alike(document: &Document, text: &str) -> Result<Vec<usize>, EditError> {
     let wanted = only_statement(text)?.statements().first().map(StatementMeaning::of).ok_or(EditError::Malformed)?;
-    let statements = document.statements();
-    let same = |statement: &Statement| StatementMeaning::of(statement) == wanted;
-    if statements.get(position).is_some_and(same) {
-        return Ok(Some(position));
-    }
-    Ok(statements.iter().position(same))
+    let statements = document.statements().iter().enumerate();
+    Ok(statements.filter(|(_, it)| StatementMeaning::of(it) == wanted).map(|(index, _)| index).collect())
 }
 
 /// Splices text into the document and reads it again.
@@ -297,7 +202,8 @@ fn splice(document: &Document, range: Range<usize>, with: &str) -> Result<Docume
     let text = document.text();
     let before = text.get(..range.start).ok_or(EditError::Malformed)?;
     let after = text.get(range.end..).ok_or(EditError::Malformed)?;
-    Document::parse(&format!("{before}{with}{after}")).map_err(|_| EditError::Malformed)
+    let spliced = Document::parse(&format!("{before}{with}{after}"));
+    spliced.map_err(|it| if it.code == Code::TooLarge { EditError::TooLong } else { EditError::Malformed })
 }
 
 fn insert(document: &Document, statement: &str, position: usize) -> Result<Document, EditError> {
@@ -331,19 +237,29 @@ pub(crate) fn append(document: &Document, added: &[AddStatement]) -> Result<Docu
     insert_text(document, &texts.join(&format!(",{gap}")), document.statement_count())
 }
 
-fn take_out(document: &Document, index: usize) -> Result<Document, EditError> {
+/// The range to cut so that one element of a list is gone, and its comma.
+pub(crate) fn cut_from_list(ranges: &[Range<usize>], index: usize) -> Option<Range<usize>> {
+    let own = ranges.get(index)?;
+    if let Some(before) = index.checked_sub(1).and_then(|it| ranges.get(it)) {
+        return Some(before.end..own.end);
+    }
+    Some(own.start..ranges.get(index + 1)?.start)
+}
+
+fn take_out(document: &Document, statement: &str) -> Result<Document, EditError> {
     let policy = document.policy();
     if !policy.listed || policy.statements.len() < 2 {
         return Err(EditError::Empty);
     }
+    let index = alike(document, statement)?.first().copied().ok_or(EditError::Missing)?;
     let ranges: Vec<Range<usize>> = policy.statements.iter().map(|it| it.range.clone()).collect();
     let cut = cut_from_list(&ranges, index).ok_or(EditError::Missing)?;
     splice(document, cut, "")
 }
 
-fn replace(document: &Document, old: &str, new: &str, position: usize) -> Result<Document, EditError> {
+fn replace(document: &Document, old: &str, new: &str) -> Result<Document, EditError> {
     only_statement(new)?;
-    let index = find(document, old, position)?.ok_or(EditError::Missing)?;
+    let index = alike(document, old)?.first().copied().ok_or(EditError::Missing)?;
     let range = document.statements().get(index).map(|it| it.range.clone()).ok_or(EditError::Missing)?;
     splice(document, range, new)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, Subject};
 use crate::trust::document::Document;
-use crate::trust::edit::{AddStatement, append};
+use crate::trust::edit::{AddStatement, EditError, append};
 use crate::trust::glob::TooComplex;
 use crate::trust::grants::{Carried, Grant, Grants, Place};
 use crate::trust::group::group;
@@ -254,7 +254,8 @@ impl Task<'_> {
             added.push(AddStatement { sid, text: statement::text(&value, &layout), position: first + index });
         }
         let document = append(self.document, &added).map_err(|error| {
-            self.note(Code::NotExpressible, format!("the statements do not fit into the policy: {error}"));
+            let code = if error == EditError::TooLong { Code::TooLong } else { Code::NotExpressible };
+            self.note(code, format!("the statements do not fit into the policy: {error}"));
             Verdict::Held
         })?;
         Ok((added, document))
@@ -290,7 +291,13 @@ impl Task<'_> {
             Mode::Open => matches!(exact.relation, Relation::Equal | Relation::Wider),
         };
         if !as_asked {
-            self.note(Code::NotExpressible, "the new statements would not grant exactly what IRSA grants");
+            let who = exact.witness.map(|it| {
+                let more = if it.after { "more: for one, " } else { "less: for one, not " };
+                format!("; by them Pod Identity would grant {more}{}/{}", it.namespace, it.service_account)
+            });
+            let message =
+                "the new statements would not grant exactly what IRSA grants, perhaps for a Deny in their way";
+            self.note(Code::NotExpressible, message.to_owned() + &who.unwrap_or_default());
             return Err(Verdict::Held);
         }
         Ok(New { added, document, after, proof })

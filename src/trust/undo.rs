@@ -12,7 +12,7 @@ pub enum Undo {
     SendOriginal(String),
     /// Somebody else has edited: the current text without our edits.
     SendEdited(String),
-    /// Our own statement was altered; why nothing can be sent.
+    /// What we changed was altered, or may have been; why nothing can be sent.
     Refuse(String),
 }
 
@@ -34,7 +34,7 @@ pub enum Presence {
 pub fn presence(current: &Document, added: &[AddStatement]) -> Presence {
     let mut made = 0;
     for add in added {
-        match Edit::AddStatement(add.clone()).state(current) {
+        match Edit::AddStatement(add.clone()).state(current, &[]) {
             Ok(State::Made) => made += 1,
             Ok(State::NotMade) => {}
             Ok(State::Altered) | Err(_) => return Presence::Altered,
@@ -67,7 +67,7 @@ pub fn undo_edits(current: &Document, before: &Document, after: &Document, edits
     }
     let mut document = current.clone();
     for edit in edits.iter().rev() {
-        match edit.revert(&document) {
+        match edit.revert(&document, &[before, after]) {
             Ok(reverted) => document = reverted,
             Err(error) => return Undo::Refuse(error.to_string()),
         }

@@ -34,6 +34,7 @@ mod trust_limits;
 mod trust_proof;
 mod trust_random;
 mod trust_rules;
+mod trust_undo;
 mod twin;
 mod view_plan;
 mod waiting;

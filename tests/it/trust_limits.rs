@@ -59,39 +59,53 @@ fn subjects_and_statements_as_many_as_fit() {
     let names = many(name);
     let list = filled(|count| policy(&[token("StringEquals", &names(count.min(20_000)), "Allow")]));
     assert!(list.len() > MAX_CHARACTERS - 100);
-    verdict(&list);
+    // It is understood; there is no room left for as many names once more.
+    assert_eq!(verdict(&list), (Verdict::Held, vec![Code::TooLong]));
     let statements = filled(|count| {
         let each = |at| token("StringLike", &[name(at)], "Allow");
         policy(&(0..count.min(2_000)).map(each).collect::<Vec<_>>())
     });
-    verdict(&statements);
+    assert_eq!(verdict(&statements), (Verdict::Held, vec![Code::TooLong]));
     let denied = filled(|count| {
         let deny = |at| token("StringLike", &[format!("system:serviceaccount:*{at}:*")], "Deny");
         let mut all: Vec<Value> = (0..count.min(2_000)).map(deny).collect();
         all.push(token("StringLike", &["system:serviceaccount:*:*".to_owned()], "Allow"));
         policy(&all)
     });
-    assert_ne!(verdict(&denied).0, Verdict::Nothing);
+    assert_eq!(verdict(&denied), (Verdict::Held, vec![Code::TooLong]));
+    // With room for both it is translated, in as few statements as it has namespaces.
+    let half = policy(&[token("StringEquals", &names(1_500), "Allow")]);
+    assert_eq!(verdict(&half), (Verdict::Translated, vec![]));
 }
 
 #[test]
 fn globs_made_to_be_slow() {
     let slow = |at: usize| format!("system:serviceaccount:{}b{at}:{}", "*a".repeat(60), "*a?".repeat(40));
-    for operator in ["StringLike", "StringNotLike"] {
+    for (operator, of_list) in [("StringLike", Code::TooLong), ("StringNotLike", Code::TooComplex)] {
         let list = filled(|count| policy(&[token(operator, &many(slow)(count.min(2_000)), "Allow")]));
-        verdict(&list);
+        assert_eq!(verdict(&list), (Verdict::Held, vec![of_list]));
         let statements = filled(|count| {
             let each = |at| token(operator, &[slow(at)], "Allow");
             policy(&(0..count.min(2_000)).map(each).collect::<Vec<_>>())
         });
-        verdict(&statements);
+        assert_eq!(verdict(&statements), (Verdict::Held, vec![Code::TooLong]));
     }
-    // One glob that fills the document: no name is so long, and none is guessed.
-    for unit in ["*a", "?", "*:", "a"] {
+    // One glob that fills the document: no name is so long, and none is guessed. Where it is
+    // certain that no subject matches, it grants nothing.
+    let too_complex = (Verdict::Held, vec![Code::TooComplex]);
+    let nothing = (Verdict::Nothing, vec![]);
+    for (unit, expected) in [
+        ("*a", &too_complex),
+        ("?", &too_complex),
+        ("a*:", &nothing),
+        ("*:", &nothing),
+        ("a", &nothing),
+        (":", &nothing),
+    ] {
         let one = filled(|count| {
             policy(&[token("StringLike", &[format!("system:serviceaccount:{}", unit.repeat(count))], "Allow")])
         });
-        assert_ne!(verdict(&one).0, Verdict::Translated, "{unit}");
+        assert_eq!(verdict(&one), *expected, "{unit}");
     }
 }
 
@@ -101,7 +115,7 @@ fn too_large_and_too_deep() {
     let padded = |to: usize| format!("{whole}{}", " ".repeat(to - whole.len()));
     assert_eq!(verdict(&padded(MAX_CHARACTERS - 2_000)).0, Verdict::Translated);
     // There is no room left for a statement of ours: the API would not take the new document.
-    assert_eq!(verdict(&padded(MAX_CHARACTERS)).0, Verdict::Held);
+    assert_eq!(verdict(&padded(MAX_CHARACTERS)), (Verdict::Held, vec![Code::TooLong]));
     assert_eq!(Document::parse(&padded(MAX_CHARACTERS + 1)).unwrap_err().code, Code::TooLarge);
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[", ""), ("{\"Statement\":[", "")] {
         let depth = MAX_CHARACTERS / (open.len() + close.len());
