@@ -8,6 +8,7 @@ mod cli;
 mod cli_demo;
 mod cli_explain;
 mod cli_files;
+mod cli_journal;
 mod cli_permissions;
 mod cli_runs;
 mod cli_trust;
