@@ -47,6 +47,17 @@ async fn the_wrong_cluster() {
 }
 
 #[tokio::test]
+async fn the_wrong_account() {
+    let (stage, planned) = set("wrong-account").await;
+    let before = stage.state().await;
+    let variables = [("AWS_ACCESS_KEY_ID", "444455556666")];
+    let apply = ["apply", "plan.json", "--digest", &planned.digest];
+    stage.run_with(&apply, &variables).await.refused(20, &["111122223333", "444455556666"]);
+    nothing_was_sent(&stage);
+    assert_eq!(stage.state().await, before);
+}
+
+#[tokio::test]
 async fn a_cluster_that_cannot_be_reached() {
     let (stage, planned) = set("unreachable").await;
     // Port 9 of this machine, where nobody listens.

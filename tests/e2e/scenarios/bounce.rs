@@ -5,7 +5,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 
-use super::stage::{Stage, step};
+use super::ran::step;
+use super::stage::Stage;
 use crate::harness::{AUDITED, Mode, User};
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::stage::{Stage, step};
+use super::ran::step;
+use super::stage::Stage;
 use crate::harness::Mode;
 
 /// Which event it is.

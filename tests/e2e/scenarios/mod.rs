@@ -5,12 +5,22 @@
 //! binary reaches the plane by tokens that it makes from its AWS credentials.
 
 mod bad_input;
+mod bad_journal;
 mod bounce;
 mod cycle;
+mod journal;
 mod kill;
+mod ran;
 mod refused;
 mod rights;
 mod stage;
 mod stuck;
+mod sweep;
 mod together;
 mod window;
+
+/// Says how much was tried, for whoever runs a test with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "the test harness captures it")]
+fn tell(what: &str) {
+    eprintln!("{what}");
+}

@@ -1,7 +1,6 @@
 //! Where a scenario plays, and how the binary is run there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, LazyLock};
@@ -19,12 +18,12 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use super::ran::{Ran, Started};
 use crate::harness::wait::Object;
 use crate::harness::{AUDITED, AssociationView, Audited, Config, Identity, Mode, Plane, TestNamespace, objects, wait};
 use crate::wire::{Wire, wall_clock};
@@ -43,11 +42,19 @@ pub(super) struct Stage<'a> {
     key: String,
     /// Arguments that say how the cluster is reached; none for a token made from the credentials.
     pub(super) reach: Vec<String>,
+    /// Variables of the environment beside the usual ones, or in their place.
+    pub(super) variables: BTreeMap<&'static str, String>,
 }
 
 impl Stage<'static> {
     /// On the plane that scenarios share; the caller may do everything there.
     pub(super) async fn shared(name: &str, roles: impl FnOnce(Builder) -> Builder) -> Stage<'static> {
+        let plane = Stage::shared_plane().await;
+        Stage::on(plane, name, roles).await
+    }
+
+    /// The plane of [`Stage::shared`].
+    pub(super) async fn shared_plane() -> &'static Plane {
         static PLANE: LazyLock<Plane> = LazyLock::new(|| Plane::start(Config::named("scenarios")));
         static READY: OnceCell<()> = OnceCell::const_new();
         let prepare = async {
@@ -61,7 +68,7 @@ impl Stage<'static> {
             wait::create(&Api::all(PLANE.client()), &everything).await;
         };
         READY.get_or_init(|| prepare).await;
-        Stage::on(&PLANE, name, roles).await
+        &PLANE
     }
 }
 
@@ -69,12 +76,22 @@ impl<'a> Stage<'a> {
     /// On a plane. `roles` adds to an account that knows the cluster and its OIDC provider; it is
     /// given a world whose names are the plane's.
     pub(super) async fn on(plane: &'a Plane, name: &str, roles: impl FnOnce(Builder) -> Builder) -> Stage<'a> {
+        Stage::behind(&plane.endpoint(), plane, name, roles).await
+    }
+
+    /// The same, where EKS says that the cluster is at this address.
+    pub(super) async fn behind(
+        endpoint: &str,
+        plane: &'a Plane,
+        name: &str,
+        roles: impl FnOnce(Builder) -> Builder,
+    ) -> Stage<'a> {
         let space = plane.namespace(name).await;
-        let world = roles(account(plane, &plane.endpoint())).world();
+        let world = roles(account(plane, endpoint)).world();
         let wire = Arc::new(Wire::start(world).await.expect("a port"));
         let (user, key) = (format!("user-of-{name}"), format!("AKIA{}", name.to_uppercase().replace('-', "")));
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let stage = Stage { plane, space, wire, home, user, key, reach: Vec::new() };
+        let stage = Stage { plane, space, wire, home, user, key, reach: Vec::new(), variables: BTreeMap::new() };
         stage.let_in(&stage.key, &stage.user);
         let (wire, cluster) = (Arc::clone(&stage.wire), stage.cluster());
         let sees = move |replica: usize, namespace: &str, service_account: &str| {
@@ -108,6 +125,15 @@ impl<'a> Stage<'a> {
 
     /// Writes the settings: this namespace, and numbers that fit a test. `more` is added.
     pub(super) fn settings(&self, more: &str) {
+        self.settings_with(more, "trust_settle = 2\nassociation_settle = 4\nlease_duration = 12\nbake = 2");
+    }
+
+    /// The least numbers, where nothing lags: a run takes as long as its pods do.
+    pub(super) fn hurry(&self) {
+        self.settings_with("", "trust_settle = 0\nassociation_settle = 0\nlease_duration = 8\nbake = 0");
+    }
+
+    fn settings_with(&self, more: &str, numbers: &str) {
         let namespace = &self.space.name;
         // The lease is the scenario's own, so that scenarios do not keep each other out.
         let text = format!(
@@ -117,14 +143,11 @@ impl<'a> Stage<'a> {
             [apply]
             lease_namespace = \"{namespace}\"
             [numbers]
-            trust_settle = 2
-            association_settle = 4
+            {numbers}
             probe_interval = 1
             rollout_timeout = 60
-            lease_duration = 12
             lease_renewal = 2
             call_timeout = 5
-            bake = 2
             "
         );
         std::fs::write(self.path("irsa-migrate.toml"), text).expect("a file in the home");
@@ -150,7 +173,7 @@ impl<'a> Stage<'a> {
         command.env("HOME", self.home.path()).env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("AWS_ENDPOINT_URL", self.wire.url()).env("AWS_REGION", &self.plane.config().region);
         command.env("AWS_ACCESS_KEY_ID", &self.key).env("AWS_SECRET_ACCESS_KEY", "secret");
-        command.env("IRSA_MIGRATE_JOURNAL", self.path("journal.db"));
+        command.env("IRSA_MIGRATE_JOURNAL", self.path("journal.db")).envs(&self.variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -170,21 +193,23 @@ impl<'a> Stage<'a> {
                 command.env(name, value)
             };
         }
-        let output = command.output().await.expect("the program");
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Ran {
-            args: args.iter().map(|it| (*it).to_owned()).collect(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-            code: output.status.code(),
-        }
+        Ran::of(args, command.output().await.expect("the program"))
+    }
+
+    /// Runs the binary to its end under a shell's `prelude`, which begins it with `exec "$@"`.
+    pub(super) async fn run_under(&self, prelude: &str, args: &[&str]) -> Ran {
+        let program = self.command(args);
+        let program = program.as_std();
+        let mut command = Command::new("sh");
+        command.args(["-c", prelude, "sh"]).arg(program.get_program()).args(args).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, it)| Some((name, it?))));
+        command.current_dir(self.home.path()).stdin(Stdio::null()).kill_on_drop(true);
+        Ran::of(args, command.output().await.expect("a shell"))
     }
 
     /// Starts the binary, to be watched by its JSON lines.
     pub(super) fn start(&self, args: &[&str]) -> Started {
-        let mut child = self.command(args).spawn().expect("the program");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Started { child, lines, said: Vec::new() }
+        Started::of(&mut self.command(args))
     }
 
     /// The arguments with those that say how the cluster is reached.
@@ -309,100 +334,4 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) digest: String,
     pub(super) run: String,
-}
-
-/// What a person saw.
-pub(super) struct Ran {
-    args: Vec<String>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
-    pub(super) code: Option<i32>,
-}
-
-impl Ran {
-    /// All of it.
-    pub(super) fn whole(&self) -> String {
-        let mut out = format!("$ irsa-migrate {}\n", self.args.join(" "));
-        let _ = write!(out, "--- stdout\n{}--- stderr\n{}--- exit status: {:?}", self.stdout, self.stderr, self.code);
-        out
-    }
-
-    /// It must have ended with this code.
-    #[track_caller]
-    pub(super) fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.whole());
-        self
-    }
-
-    /// It must have ended with this code, one sentence that says this, and a hint.
-    #[track_caller]
-    pub(super) fn refused(self, code: i32, says: &[&str]) -> Self {
-        let ran = self.ended(code);
-        let errors: Vec<&str> = ran.stderr.lines().filter(|it| it.starts_with("Error: ")).collect();
-        assert_eq!(errors.len(), 1, "one sentence\n{}", ran.whole());
-        assert!(ran.stderr.lines().any(|it| it.starts_with("Hint: ")), "a hint\n{}", ran.whole());
-        for words in says {
-            assert!(errors[0].contains(words), "{words:?}\n{}", ran.whole());
-        }
-        ran
-    }
-}
-
-/// The binary, running.
-pub(super) struct Started {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    said: Vec<String>,
-}
-
-impl Started {
-    /// Reads events until one fits.
-    pub(super) async fn until(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let reading = async {
-            while let Some(line) = self.lines.next_line().await.expect("UTF-8") {
-                self.said.push(line.clone());
-                if let Some(event) = serde_json::from_str(&line).ok().filter(&fits) {
-                    return Some(event);
-                }
-            }
-            None
-        };
-        match tokio::time::timeout(wait::PATIENCE, reading).await {
-            Ok(Some(event)) => event,
-            Ok(None) => {
-                let mut stderr = String::new();
-                let _whatever_came = self.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).await;
-                panic!("it ended before {what}\n{}\n{stderr}", self.said.join("\n"))
-            }
-            Err(_) => panic!("not in time: {what}\n{}", self.said.join("\n")),
-        }
-    }
-
-    /// `kill -9`.
-    pub(super) async fn kill(mut self) {
-        self.child.kill().await.expect("a process to kill");
-    }
-
-    /// Ctrl-C.
-    pub(super) async fn interrupt(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().await.expect("kill runs");
-        assert!(sent.success());
-    }
-
-    /// Reads on to its end; the exit code.
-    pub(super) async fn end(mut self) -> Option<i32> {
-        let ending = async {
-            while let Some(line) = self.lines.next_line().await.expect("UTF-8") {
-                self.said.push(line);
-            }
-            self.child.wait().await.expect("it ends").code()
-        };
-        tokio::time::timeout(wait::PATIENCE, ending).await.expect("it ends in time")
-    }
-}
-
-/// Whether an event is of this kind, about a step whose name begins so.
-pub(super) fn step<'e>(event: &'e str, step: &'e str) -> impl Fn(&Value) -> bool + use<'e> {
-    move |it| it["event"] == event && it["step"].as_str().is_some_and(|name| name.starts_with(step))
 }

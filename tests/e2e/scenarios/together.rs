@@ -1,6 +1,7 @@
 //! Two people apply at once.
 
-use super::stage::{Stage, step};
+use super::ran::step;
+use super::stage::Stage;
 use super::stuck::{heal, sick_app};
 use crate::harness::{Audited, Mode};
 
