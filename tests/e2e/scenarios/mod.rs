@@ -7,7 +7,9 @@
 mod bad_input;
 mod bad_journal;
 mod bounce;
+mod calls;
 mod cycle;
+mod faults;
 mod journal;
 mod kill;
 mod ran;
@@ -17,6 +19,7 @@ mod stage;
 mod stuck;
 mod sweep;
 mod together;
+mod tokens;
 mod window;
 
 /// Says how much was tried, for whoever runs a test with `--nocapture`.
