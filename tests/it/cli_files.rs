@@ -150,6 +150,39 @@ fn an_inventory_where_a_plan_is_wanted_and_the_other_way_round() {
     refused("plan_as_inventory", &home(), &["plan", "--inventory", "plan.json"]);
 }
 
+/// What a terminal would obey, or a reader be deceived by.
+fn is_harmless(shown: &str) -> bool {
+    shown.chars().all(|c| c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)))
+}
+
+#[test]
+fn names_that_would_write_to_the_terminal() {
+    let evil = "x\u{1b}[2K\r\u{7}\u{202e}";
+    let mut inventory = several();
+    let Seen::Seen(accounts) = &mut inventory.clusters[1].service_accounts else { panic!("they were read") };
+    accounts[1].role_arn = Some(format!("arn:aws:iam::111122223333:role/{evil}"));
+    accounts[1].name = format!("thief{evil}");
+    let home = home();
+    home.write("inventory.json", inventory.to_bytes().expect("bytes"));
+    let planned = planned(&inventory);
+    let digest = Digest::of(&planned).to_string();
+    home.write("plan.json", planned);
+    home.write("edited.json", edited("\"createAssociation\"", "\"\\u001b[2Kwhatever\\u202e\""));
+    let apply = ["apply", "plan.json", "--digest", &digest, "--journal", "journal.db"];
+    for (args, says) in [
+        (&["plan", "--inventory", "inventory.json", "--out", "new.json"][..], "thief"),
+        (&["show", "plan.json"], "thief"),
+        (&["show", "inventory.json"], ""),
+        (&["show", "edited.json"], "whatever"),
+        (&apply, "credentials"),
+        (&["show", evil], "x"),
+    ] {
+        let seen = home.run(args);
+        assert!(is_harmless(&seen.stdout) && is_harmless(&seen.stderr), "{args:?}\n{:?}", seen.whole());
+        assert!(seen.stdout.contains(says) || seen.stderr.contains(says), "{args:?}\n{}", seen.whole());
+    }
+}
+
 #[test]
 fn something_else_altogether() {
     let home = home();
