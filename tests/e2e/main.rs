@@ -20,6 +20,8 @@ mod plane;
 #[path = "../it/recorded.rs"]
 mod recorded;
 #[cfg(test)]
+mod relays;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 #[path = "../wire/mod.rs"]
