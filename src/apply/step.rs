@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::wait::Patience;
 use super::{Broken, Context, End, Halt, Progress, Trouble, association, effective, evict, restart, trust};
+use crate::inventory::Pod;
 use crate::journal::{Event, Scope, StepStatus};
-use crate::plan::{Condition, Request, Step, Unit};
+use crate::plan::{Condition, Purpose, Request, Step, Target, Unit, Work};
 use crate::ports::{Answer, JournalStore, PortError, World};
 
 /// A look that is older than this decides nothing any more.
@@ -58,7 +59,7 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
     let end = match way.drive().await {
         Ok(end) => end,
         Err(Broken::Run(halt)) => return Err(halt),
-        Err(Broken::Step(trouble)) if way.status().may_be_ours() => End::Failed(trouble),
+        Err(Broken::Step(trouble)) if way.status().may_be_ours() => End::Failed(way.naming_who_is_left(trouble).await),
         // A read that is denied tells nothing of the unit: the run waits for the right to it.
         Err(Broken::Step(trouble)) if trouble.denied => {
             context.denied.set(true);
@@ -186,7 +187,8 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
             let waits_from = self.world().monotonic();
             self.check_when().await?;
             // What was waited for may have taken long: what is sent is decided by a look right before.
-            if self.world().monotonic().saturating_sub(waits_from) >= STALE {
+            let waited = self.world().monotonic().saturating_sub(waits_from);
+            if waited >= STALE && look().await? != Look::Before {
                 continue;
             }
             self.context().may_write()?;
@@ -253,6 +255,20 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
             detail,
         });
         Ok(done)
+    }
+
+    /// A rollback that is stuck names each pod that it has not brought back: it may be without credentials.
+    async fn naming_who_is_left(&self, trouble: Trouble) -> Trouble {
+        let (Purpose::Undo { .. }, Work::ServiceAccount(work)) = (&self.context().plan.purpose, &self.unit.work) else {
+            return trouble;
+        };
+        let is_left = |it: &Pod| !it.terminating && !Target::Irsa.is_reached(&it.mode, &work.role_arn);
+        let left = match self.world().pods_of(&work.subject).await {
+            Ok(pods) => pods.into_iter().filter(is_left).map(|it| format!("{} ({})", it.name, it.mode)).collect(),
+            Err(error) => vec![format!("its pods could not be listed ({error})")],
+        };
+        let left = if left.is_empty() { String::new() } else { format!("; not on IRSA: {}", left.join(", ")) };
+        Trouble { why: format!("{}{left}", trouble.why), ..trouble }
     }
 
     fn note(&self, trouble: Trouble) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::orders::out_of_order;
 use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Stop, Why, apply};
 use crate::journal::{RunId, RunStatus, UnitStatus};
@@ -127,14 +128,15 @@ impl Stage {
             until_ended(&sim, &journal, &self.plan)?;
             self.all_done(&sim, &journal)?;
         }
+        let mut undo = None;
         if case.follow_up != FollowUp::Resume {
-            let undo = self.undo(&sim, &journal)?;
+            undo = self.undo(&sim, &journal)?;
             if let Some(undo) = &undo {
                 until_ended(&sim, &journal, undo)?;
             }
             self.as_before(&sim, &journal, undo.as_ref())?;
         }
-        unbroken(&sim)
+        self.unbroken(&sim, undo.as_ref())
     }
 
     /// Carries the plan out and rolls it back, with a fault at one call of the rollback (from 1), which
@@ -152,7 +154,7 @@ impl Stage {
             let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
             until_ended(&sim, &journal, &undo)?;
             self.as_before(&sim, &journal, Some(&undo))?;
-            unbroken(&sim)?;
+            self.unbroken(&sim, Some(&undo))?;
             Ok(hit)
         });
         match outcome {
@@ -186,6 +188,22 @@ impl Stage {
         let undone = told.as_ref().map(|(plan, run, status)| Undone { plan, run, status });
         let broken = not_restored(&self.sim.world(), &sim.world(), undone);
         if broken.is_empty() { Ok(()) } else { Err(format!("after rolling back: {broken:?}")) }
+    }
+
+    /// No promise was broken at any moment, and nothing was sent that neither plan says.
+    fn unbroken(&self, sim: &Sim, undo: Option<&Plan>) -> Result<(), String> {
+        let run = RunId::of(&Digest::of(&self.bytes));
+        let undo = match undo {
+            Some(plan) => Some((run_of(plan)?, plan)),
+            None => None,
+        };
+        let plans: Vec<(&RunId, &Plan)> =
+            std::iter::once((&run, &self.plan)).chain(undo.as_ref().map(|(run, plan)| (run, *plan))).collect();
+        let world = sim.world();
+        let mut broken: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
+        broken.extend(out_of_order(world.history(), &plans));
+        broken.truncate(3);
+        if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join("\n"))) }
     }
 
     fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
@@ -253,13 +271,4 @@ fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {
             .then(|| format!("{} is {found:?}: {}", it.id, status.detail(&it.id.0).unwrap_or("")))
     };
     plan.units.iter().filter_map(line).collect()
-}
-
-/// No promise was broken at any moment.
-fn unbroken(sim: &Sim) -> Result<(), String> {
-    let world = sim.world();
-    let broken = world.violations().iter().take(3);
-    let broken: Vec<String> =
-        broken.map(|it| format!("{} after call {}: {}", it.promise, it.after_call, it.what)).collect();
-    if broken.is_empty() { Ok(()) } else { Err(format!("broken: {broken:?}")) }
 }

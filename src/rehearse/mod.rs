@@ -5,7 +5,9 @@
 //! back, or a promise was broken at any moment.
 
 mod case;
+mod orders;
 mod restored;
 
 pub use case::{Case, Disturbance, FollowUp, Stage};
+pub use orders::out_of_order;
 pub use restored::{Undone, not_restored};

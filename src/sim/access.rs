@@ -42,7 +42,14 @@ impl<'a> View<'a> {
     }
 
     /// Whether a token of this ServiceAccount opens a role with this trust policy.
-    fn irsa(&self, env: &Environment, subject: &Subject, role: &RoleArn, audience: &str, trust: &Trust) -> bool {
+    pub(crate) fn irsa(
+        &self,
+        env: &Environment,
+        subject: &Subject,
+        role: &RoleArn,
+        audience: &str,
+        trust: &Trust,
+    ) -> bool {
         let Some(issuer) = &env.facts.issuer else { return false };
         let account = role.account();
         let provider = self.accounts.get(&account).and_then(|it| it.providers.get(issuer)?.now());

@@ -1,6 +1,7 @@
 //! What happened to a world, and the faults that are to happen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -109,6 +110,46 @@ pub enum Happening {
     },
 }
 
+/// How much of a history is told with what it led to.
+const LED_BY: usize = 15;
+/// As much of a call or an edit as fits on a line.
+const ON_A_LINE: usize = 160;
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Called(it) => {
+                let (number, at, by) = (it.number, it.at, it.by.rsplit('/').next().unwrap_or_default());
+                write!(f, "{at} call {number} of {by}: {}", on_a_line(&format!("{:?}", it.call)))?;
+                if let Some(fault) = it.fault {
+                    write!(f, " [{fault:?}]")?;
+                }
+                match (&it.error, it.applied) {
+                    (None, _) => Ok(()),
+                    (Some(error), true) => write!(f, " -> took effect, and was told {error}"),
+                    (Some(error), false) => write!(f, " -> {error}"),
+                }
+            }
+            Self::Foreign { at, what } => write!(f, "{at} somebody else: {}", on_a_line(what)),
+            Self::Opened { run, reverts: None, .. } => write!(f, "run {run} is opened"),
+            Self::Opened { run, reverts: Some(of), .. } => write!(f, "run {run} is opened, which undoes {of}"),
+            Self::Journaled { run, entry } => {
+                let detail = on_a_line(entry.detail.as_deref().unwrap_or_default());
+                write!(f, "entry of {run}: {} {} {detail}", entry.scope, entry.event.as_str())
+            }
+        }
+    }
+}
+
+fn on_a_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut line: String = words.join(" ").chars().take(ON_A_LINE).collect();
+    if line.len() < text.len() && line.chars().count() == ON_A_LINE {
+        line.push_str("...");
+    }
+    line
+}
+
 /// Everything that happened, in order.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -129,6 +170,13 @@ impl History {
             Happening::Called(record) => Some(&**record),
             Happening::Foreign { .. } | Happening::Opened { .. } | Happening::Journaled { .. } => None,
         })
+    }
+
+    /// What led to a place in it: what happened last before, in words, oldest first.
+    #[must_use]
+    pub fn led_to(&self, place: usize) -> Vec<String> {
+        let place = place.min(self.all.len());
+        self.all[place.saturating_sub(LED_BY)..place].iter().map(ToString::to_string).collect()
     }
 
     /// How many calls were made: the number of the last one.

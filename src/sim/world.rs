@@ -358,6 +358,7 @@ impl World {
 
     pub(crate) fn journaled(&mut self, run: &RunId, entry: &NewEntry) {
         self.history.all.push(Happening::Journaled { run: run.clone(), entry: entry.clone() });
+        self.watch_entry(entry);
     }
 }
 

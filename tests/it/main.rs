@@ -23,6 +23,7 @@ mod plan_check;
 mod planner;
 mod precheck;
 mod promises;
+mod promises_orders;
 mod promises_restored;
 mod recorded;
 mod rollback;

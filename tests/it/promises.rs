@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use irsa_migrate::apply::Why;
-use irsa_migrate::inventory::WorkloadKind;
-use irsa_migrate::journal::RunStatus;
-use irsa_migrate::model::{ClusterArn, RoleArn, Subject};
-use irsa_migrate::ports::{Eks as _, Iam as _, NewAssociation};
+use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
+use irsa_migrate::journal::{Event, NewEntry, Run, RunId, RunStatus, Scope};
+use irsa_migrate::model::{ClusterArn, Digest, RoleArn, Subject};
+use irsa_migrate::ports::{Cluster as _, Eks as _, Iam as _, JournalStore as _, NewAssociation};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Lag, Sim, fleet};
 
@@ -15,8 +15,7 @@ use crate::cycle::{carry_out, plan_of, status, undo_of};
 const NONE: [String; 0] = [];
 
 fn broken(sim: &Sim) -> Vec<String> {
-    let line = |it: &irsa_migrate::sim::Violation| format!("{} after call {}: {}", it.promise, it.after_call, it.what);
-    sim.world().violations().iter().map(line).collect()
+    sim.world().violations().iter().map(ToString::to_string).collect()
 }
 
 /// There and back under a lag; nothing is broken on the way.
@@ -145,12 +144,7 @@ fn the_right_order_breaks_nothing_and_the_wrong_undo_does() {
     let document = with(&sim, &ours(r#"["sts:AssumeRole","sts:TagSession"]"#));
     set_trust(&sim, &document);
     associate(&sim);
-    let at = irsa_migrate::inventory::WorkloadRef {
-        kind: WorkloadKind::Deployment,
-        namespace: "carts".into(),
-        name: "cart".into(),
-    };
-    sim.world().edit_workload(&cart().cluster, &at, |it| it.template.image.push('x')).unwrap();
+    sim.world().edit_workload(&cart().cluster, &at(), |it| it.template.image.push('x')).unwrap();
     sim.world().pass(Duration::from_mins(5));
     assert_eq!(broken(&sim), NONE);
     // Our statement goes while pods still live by it.
@@ -180,4 +174,95 @@ fn an_association_goes_only_when_irsa_works() {
     let id = sim.world().association_now(&cart()).unwrap().id.clone();
     sim.run(sim.delete_association(&cart().cluster, &id)).unwrap().unwrap();
     assert_broken(&sim, "P2", "its association is deleted before IRSA is proven to work");
+}
+
+/// A pod on Pod Identity whose association is gone, in a world where a cut-over is being undone.
+fn stranded() -> Sim {
+    let sim = shop();
+    let document = with(&sim, &ours(r#"["sts:AssumeRole","sts:TagSession"]"#));
+    set_trust(&sim, &document);
+    associate(&sim);
+    sim.world().edit_workload(&cart().cluster, &at(), |it| it.template.image.push('x')).unwrap();
+    sim.world().pass(Duration::from_mins(5));
+    let id = sim.world().association_now(&cart()).unwrap().id.clone();
+    sim.run(sim.delete_association(&cart().cluster, &id)).unwrap().unwrap();
+    sim.world().pass(Duration::from_secs(30));
+    assert_eq!(broken(&sim), NONE, "while its cut-over is undone");
+    sim
+}
+
+fn at() -> WorkloadRef {
+    WorkloadRef { kind: WorkloadKind::Deployment, namespace: "carts".into(), name: "cart".into() }
+}
+
+/// An entry of some run about the unit of the ServiceAccount.
+fn journal(sim: &Sim, event: Event, detail: &str) {
+    let journal = sim.journal();
+    let plan_digest = Digest::of(b"some plan");
+    let id = RunId::of(&plan_digest);
+    let opened_at = sim.world().now();
+    let (plan, actor, tool) = (String::new(), String::new(), String::new());
+    let run = Run {
+        id: id.clone(),
+        plan_digest,
+        plan,
+        reverts: None,
+        clusters: vec![],
+        actor,
+        tool,
+        opened_at,
+        closed: false,
+    };
+    sim.run(journal.open_run(&run)).unwrap().unwrap();
+    let unit = format!("sa:{}/carts/cart", cart().cluster);
+    let scope = if event == Event::Undone { Scope::Unit(unit) } else { Scope::Step { unit, step: 2 } };
+    let entry = NewEntry { at: opened_at, scope, event, detail: Some(detail.to_owned()) };
+    sim.run(journal.append(&id, 1, &entry)).unwrap().unwrap();
+}
+
+#[test]
+fn nobody_is_said_to_be_undone_whose_pods_are_left_behind() {
+    let sim = stranded();
+    journal(&sim, Event::Undone, "undone by run 0");
+    assert_broken(&sim, "P2", "is said to be undone, and pod");
+    sim.world().pass(Duration::from_secs(30));
+    assert_broken(&sim, "P2", "gets no credentials from Pod Identity");
+}
+
+#[test]
+fn a_rollback_that_is_stuck_names_who_is_left() {
+    let sim = stranded();
+    let pods = sim.run(sim.pods_of(&cart())).unwrap().unwrap();
+    let names: Vec<&str> = pods.iter().map(|it| it.name.as_str()).collect();
+    journal(&sim, Event::Failed, &format!("no success; not on IRSA: {}", names.join(", ")));
+    assert_eq!(broken(&sim), NONE);
+    journal(&sim, Event::Failed, &format!("no success; not on IRSA: {}", names[0]));
+    assert_broken(&sim, "P2", &format!("is stuck, and its pod {} without credentials is not named", names[1]));
+}
+
+#[test]
+fn a_delete_after_others_took_the_annotation_away_is_ours_to_answer_for() {
+    let sim = shop();
+    let document = with(&sim, &ours(r#"["sts:AssumeRole","sts:TagSession"]"#));
+    set_trust(&sim, &document);
+    associate(&sim);
+    sim.world().annotate(&cart(), None).unwrap();
+    sim.world().pass(Duration::from_mins(1));
+    assert_eq!(broken(&sim), NONE);
+    let id = sim.world().association_now(&cart()).unwrap().id.clone();
+    sim.run(sim.delete_association(&cart().cluster, &id)).unwrap().unwrap();
+    assert_broken(&sim, "P2", "its association is deleted before IRSA is proven to work");
+}
+
+#[test]
+fn a_harmless_edit_of_others_excuses_nothing() {
+    let sim = shop();
+    let theirs = r#"{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/admin"},
+        "Action":"sts:AssumeRole"}"#;
+    let document = with(&sim, theirs);
+    sim.world().edit_trust(&role(), Some(&document)).unwrap();
+    sim.world().pass(Duration::from_mins(1));
+    assert_eq!(broken(&sim), NONE);
+    set_trust(&sim, &format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#));
+    assert_broken(&sim, "P2", "has lost the role that IRSA gave it");
 }

@@ -198,6 +198,16 @@ fn what_was_waited_for_does_not_make_a_look_stale() {
 }
 
 #[test]
+fn looking_again_does_not_keep_a_rollback_from_sending() {
+    // Whether the role is unused takes longer to find out than a look may be old.
+    let it = moved();
+    it.sim.set_latency(Duration::from_secs(1));
+    let (undo, status) = it.undo();
+    assert_eq!(it.broken_after(&undo, &status), NONE);
+    assert_eq!(it.trust(), it.trust_at_first());
+}
+
+#[test]
 fn an_association_of_others_stays_and_the_unit_says_why() {
     let it = moved();
     it.sim.world().edit_association(&cart(), Some(&other_role())).unwrap();

@@ -4,4 +4,5 @@
 #[path = "../it/cycle.rs"]
 mod cycle;
 mod faults;
+mod partition;
 mod shapes;
