@@ -125,12 +125,19 @@ impl<'a> Stage<'a> {
 
     /// Writes the settings: this namespace, and numbers that fit a test. `more` is added.
     pub(super) fn settings(&self, more: &str) {
-        self.settings_with(more, "trust_settle = 2\nassociation_settle = 4\nlease_duration = 12\nbake = 2");
+        self.settings_with(
+            more,
+            "trust_settle = 2\nassociation_settle = 4\nlease_duration = 12\ncall_timeout = 5\nbake = 2",
+        );
     }
 
-    /// The least numbers, where nothing lags: a run takes as long as its pods do.
+    /// The least numbers, where nothing lags: a run takes as long as its pods do. Whoever goes on after
+    /// a kill waits for the dead lease, so that it is short; its renewals may be late by 5 s all the same.
     pub(super) fn hurry(&self) {
-        self.settings_with("", "trust_settle = 0\nassociation_settle = 0\nlease_duration = 8\nbake = 0");
+        self.settings_with(
+            "",
+            "trust_settle = 0\nassociation_settle = 0\nlease_duration = 9\ncall_timeout = 2\nbake = 0",
+        );
     }
 
     fn settings_with(&self, more: &str, numbers: &str) {
@@ -147,7 +154,6 @@ impl<'a> Stage<'a> {
             probe_interval = 1
             rollout_timeout = 60
             lease_renewal = 2
-            call_timeout = 5
             "
         );
         std::fs::write(self.path("irsa-migrate.toml"), text).expect("a file in the home");
