@@ -1,6 +1,6 @@
 //! Whether a statement is about a kind of request, and for whom its conditions are met.
 
-use crate::trust::condition::{NameGlob, Outcome, judge};
+use crate::trust::condition::{Outcome, judge};
 use crate::trust::glob::{Rect, TooComplex};
 use crate::trust::grants::Carried;
 use crate::trust::pattern::Pattern;
@@ -8,6 +8,7 @@ use crate::trust::policy::{Effect, Principal, Statement, Version};
 use crate::trust::reason::Code;
 use crate::trust::region::{Hole, Region, meet_all, name_patterns, product, subject_rects};
 use crate::trust::request::{PODS_SERVICE, Request, Symbol};
+use crate::trust::value::NameGlob;
 
 /// A code at a byte of the text.
 pub(crate) type Note = (Code, usize);
@@ -62,6 +63,12 @@ pub(crate) enum Met {
 ///
 /// `audiences` are those that the provider takes; the answer names them by their index.
 pub(crate) fn conditions(statement: &Statement, version: Version, request: Request<'_>, audiences: &[String]) -> Met {
+    // Why a Pod Identity statement is not about a cluster is nobody's question, and of many
+    // clusters most statements are about one.
+    let fails = |it| matches!(judge(it, version, request), Outcome::Fails(_));
+    if matches!(request, Request::PodIdentity { .. }) && statement.conditions.iter().any(fails) {
+        return Met::Never(Vec::new());
+    }
     let mut solver = Solver {
         denies: statement.effect == Effect::Deny,
         region: Region::all(),
@@ -76,8 +83,6 @@ pub(crate) fn conditions(statement: &Statement, version: Version, request: Reque
         let at = condition.range.start;
         match judge(condition, version, request) {
             Outcome::Holds(code) => solver.notes.extend(code.map(|code| (code, at))),
-            // Why a Pod Identity statement is not about a cluster is nobody's question.
-            Outcome::Fails(_) if matches!(request, Request::PodIdentity { .. }) => return Met::Never(Vec::new()),
             Outcome::Fails(code) => never.push((code, at)),
             Outcome::Unsure(code) => solver.unsure.push((code, at)),
             Outcome::Carried(carried) => solver.carry(carried),

@@ -1,8 +1,8 @@
 //! What a policy grants, statement by statement.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use crate::model::{AccountId, ClusterArn, Issuer};
+use crate::model::Issuer;
 use crate::trust::document::Document;
 use crate::trust::glob::TooComplex;
 use crate::trust::grants::{Grant, Grants, Place};
@@ -10,39 +10,9 @@ use crate::trust::matching::{Met, Note, Tri, conditions, names_pods, names_provi
 use crate::trust::policy::{Effect, Statement, Version};
 use crate::trust::reason::{Code, Reason};
 use crate::trust::region::Region;
+use crate::trust::remarks::Remarks;
 use crate::trust::request::Request;
-
-/// What a policy is read against.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    /// The account that owns the role; a provider counts only there.
-    pub role_account: AccountId,
-    /// The clusters that were looked at.
-    pub clusters: Vec<ScopeCluster>,
-}
-
-/// One cluster that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeCluster {
-    /// The cluster.
-    pub arn: ClusterArn,
-    /// Its issuer, as `DescribeCluster` gives it.
-    pub issuer: Issuer,
-    /// Its OIDC provider in the role's account.
-    pub provider: Provider,
-}
-
-/// The IAM OIDC provider of a cluster's issuer in the role's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Provider {
-    /// It exists and takes tokens for these audiences.
-    Exists {
-        /// The audiences.
-        client_ids: Vec<String>,
-    },
-    /// There is none, so that no token of this cluster is taken.
-    Absent,
-}
+use crate::trust::scope::{Provider, Scope, ScopeCluster};
 
 /// What a policy grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,17 +42,9 @@ impl Reading {
 /// Reads what a policy grants to the clusters of the scope.
 #[must_use]
 pub fn read(document: &Document, scope: &Scope) -> Reading {
-    let mut reader = Reader {
-        document,
-        about: About::of(document.statements()),
-        version: document.policy().version,
-        reasons: Vec::new(),
-        seen: HashSet::new(),
-        grants: Vec::new(),
-        pod_identity: Vec::new(),
-    };
-    reader.check_saving();
-    reader.check_providers(scope);
+    let mut reader = Reader::new(document);
+    reader.remarks.check_saving();
+    reader.remarks.check_providers(scope);
     for cluster in &scope.clusters {
         let granted = reader.web_identity(cluster, scope);
         reader.pod_identity(Some(cluster), granted, scope);
@@ -91,8 +53,18 @@ pub fn read(document: &Document, scope: &Scope) -> Reading {
     Reading {
         grants: Grants::new(reader.grants),
         pod_identity: Grants::new(reader.pod_identity),
-        reasons: reader.reasons,
+        reasons: reader.remarks.reasons,
     }
+}
+
+/// Reads who may assume the role by Pod Identity, as [`read`] does, and nothing else.
+pub(crate) fn read_pod_identity(document: &Document, scope: &Scope) -> Grants {
+    let mut reader = Reader::new(document);
+    for cluster in &scope.clusters {
+        reader.pod_identity(Some(cluster), false, scope);
+    }
+    reader.pod_identity(None, false, scope);
+    Grants::new(reader.pod_identity)
 }
 
 /// What a Deny does to one kind of request.
@@ -144,85 +116,20 @@ struct Reader<'d> {
     document: &'d Document,
     about: About<'d>,
     version: Version,
-    reasons: Vec<Reason>,
-    /// What was noted already: one policy may say the same for each of its clusters.
-    seen: HashSet<(Code, usize)>,
+    remarks: Remarks<'d>,
     grants: Vec<Grant>,
     pod_identity: Vec<Grant>,
 }
 
 impl<'d> Reader<'d> {
-    fn note(&mut self, code: Code, at: usize, message: impl FnOnce() -> String) {
-        if self.seen.insert((code, at)) {
-            self.reasons.push(Reason { code, message: message(), place: Some(self.document.place(at)) });
-        }
-    }
-
-    /// Notes what is explained by its code alone.
-    fn notes(&mut self, notes: impl IntoIterator<Item = Note>) {
-        for (code, at) in notes {
-            self.note(code, at, || code.explanation().to_owned());
-        }
-    }
-
-    /// What keeps IAM from saving any new version of this policy.
-    fn check_saving(&mut self) {
-        let document = self.document;
-        let mut sids = HashSet::new();
-        for statement in document.statements() {
-            for word in &statement.principal.aws {
-                if is_unique_id(&word.text) {
-                    self.note(Code::DeletedPrincipal, word.range.start, || {
-                        format!(
-                            "the principal `{}` was deleted: IAM refuses to save the policy until it is removed",
-                            word.text
-                        )
-                    });
-                }
-            }
-            if let Some(sid) = &statement.sid
-                && !sids.insert(sid)
-            {
-                self.notes([(Code::SidTwice, statement.range.start)]);
-            }
-        }
-        if let Some((c, place)) = document.refused_character() {
-            let message = format!("the API takes no {} in a policy: write it as an escape", c.escape_unicode());
-            self.reasons.push(Reason { code: Code::CharacterRefused, message, place: Some(place) });
-        }
-    }
-
-    /// Providers that are named and are no scanned cluster's, or are of no use.
-    fn check_providers(&mut self, scope: &Scope) {
-        for statement in self.document.statements().iter().filter(|it| it.effect == Effect::Allow) {
-            for word in &statement.principal.federated {
-                let Some((_, issuer)) = word.text.split_once(":oidc-provider/") else { continue };
-                let at = word.range.start;
-                let mut known = false;
-                for cluster in &scope.clusters {
-                    if !cluster.issuer.as_str().eq_ignore_ascii_case(issuer) {
-                        continue;
-                    }
-                    known = true;
-                    let expected = provider_arn(cluster, scope);
-                    if expected != word.text {
-                        let message = || {
-                            format!(
-                                "the provider of cluster {} in the role's account is {expected}, and IAM compares providers exactly",
-                                cluster.arn.name(),
-                            )
-                        };
-                        self.note(Code::ProviderElsewhere, at, message);
-                    } else if cluster.provider == Provider::Absent {
-                        self.notes([(Code::ProviderGone, at)]);
-                    }
-                }
-                if !known {
-                    self.notes([(Code::IssuerUnknown, at)]);
-                } else if !statement.actions.web_identity {
-                    self.notes([(Code::WrongAction, at)]);
-                }
-            }
+    fn new(document: &'d Document) -> Self {
+        Self {
+            document,
+            about: About::of(document.statements()),
+            version: document.policy().version,
+            remarks: Remarks::new(document),
+            grants: Vec::new(),
+            pod_identity: Vec::new(),
         }
     }
 
@@ -232,14 +139,14 @@ impl<'d> Reader<'d> {
         if !self.about.may_name(cluster.issuer.as_str()) {
             return false;
         }
-        let arn = provider_arn(cluster, scope);
+        let arn = scope.provider_arn(cluster);
         let issuer = cluster.issuer.as_str().to_ascii_lowercase();
         let request = Request::WebIdentity { issuer: &issuer };
         let mut allowed = Vec::new();
         for statement in self.about.web_allow.clone() {
             match names_provider(&statement.principal, &arn) {
                 Tri::No => {}
-                Tri::Unsure(code) => self.notes([(code, statement.principal.at)]),
+                Tri::Unsure(code) => self.remarks.notes([(code, statement.principal.at)]),
                 Tri::Yes => allowed.extend(self.allow(statement, request, client_ids)),
             }
         }
@@ -253,18 +160,18 @@ impl<'d> Reader<'d> {
                     let place = Place::Cluster(cluster.arn.clone());
                     let added = push_grants(&mut self.grants, region, Some(&cluster.issuer), &place);
                     if added.is_err() {
-                        self.notes([(Code::TooComplex, 0)]);
+                        self.remarks.notes([(Code::TooComplex, 0)]);
                     }
                 }
             }
-            Err(TooComplex) => self.notes([(Code::TooComplex, 0)]),
+            Err(TooComplex) => self.remarks.notes([(Code::TooComplex, 0)]),
         }
         let granted = self.grants.get(before..).unwrap_or_default();
         let some = !granted.is_empty();
         if granted.iter().any(|it| it.namespace.is_any() && it.service_account.is_any()) {
             let at = self.document.policy().range.start;
             let name = cluster.arn.name();
-            self.note(Code::AnyServiceAccount, at, || {
+            self.remarks.note(Code::AnyServiceAccount, at, || {
                 format!("every ServiceAccount of cluster {name} may assume the role; narrowing it is worth a thought")
             });
         }
@@ -275,30 +182,30 @@ impl<'d> Reader<'d> {
     fn allow(&mut self, statement: &'d Statement, request: Request<'_>, client_ids: &[String]) -> Option<Allowed> {
         match conditions(statement, self.version, request, client_ids) {
             Met::Never(notes) => {
-                self.notes(notes);
+                self.remarks.notes(notes);
                 None
             }
             Met::By { region, audiences, unsure, notes } => {
-                self.notes(notes);
+                self.remarks.notes(notes);
                 let at = statement.range.start;
                 if region.rects.is_empty() {
                     // Oddities of single values explain themselves; two conditions that
                     // exclude each other do not.
-                    self.notes([(Code::NeverTogether, at)]);
+                    self.remarks.notes([(Code::NeverTogether, at)]);
                     return None;
                 }
                 if audiences.is_empty() {
-                    self.notes([(Code::AudienceNotAccepted, at)]);
+                    self.remarks.notes([(Code::AudienceNotAccepted, at)]);
                     return None;
                 }
                 if statement.actions.negated {
-                    self.notes([(Code::NotAction, at)]);
+                    self.remarks.notes([(Code::NotAction, at)]);
                 }
                 if !audiences.iter().any(|it| client_ids.get(*it).is_some_and(|id| id == DEFAULT_AUDIENCE)) {
-                    self.notes([(Code::CustomAudience, at)]);
+                    self.remarks.notes([(Code::CustomAudience, at)]);
                 }
                 let certain = unsure.is_empty();
-                self.notes(unsure);
+                self.remarks.notes(unsure);
                 certain.then_some(Allowed { region, audiences })
             }
         }
@@ -316,7 +223,7 @@ impl<'d> Reader<'d> {
         request: Request<'_>,
         client_ids: &[String],
     ) -> Result<Vec<Region>, TooComplex> {
-        let arn = provider_arn(cluster, scope);
+        let arn = scope.provider_arn(cluster);
         let mut denials = Vec::new();
         for statement in self.about.web_deny.clone() {
             let denial = self.denial(statement, names_provider(&statement.principal, &arn), request, client_ids);
@@ -324,9 +231,9 @@ impl<'d> Reader<'d> {
                 Denial::Misses => {}
                 Denial::Takes { region, audiences } if region.carried.is_empty() => denials.push((region, audiences)),
                 Denial::Takes { .. } if self.denies_both_alike(statement, cluster, scope) => {}
-                Denial::Takes { .. } => self.notes([(Code::DenyNotUnderstood, statement.range.start)]),
+                Denial::Takes { .. } => self.remarks.notes([(Code::DenyNotUnderstood, statement.range.start)]),
                 Denial::Unsure((code, at)) => {
-                    self.notes([(code, at), (Code::DenyNotUnderstood, statement.range.start)])
+                    self.remarks.notes([(code, at), (Code::DenyNotUnderstood, statement.range.start)])
                 }
             }
         }
@@ -353,7 +260,7 @@ impl<'d> Reader<'d> {
                 kept.extend(regions);
             }
             if kept.len() == before {
-                self.notes([(Code::Denied, self.document.policy().range.start)]);
+                self.remarks.notes([(Code::Denied, self.document.policy().range.start)]);
             }
         }
         Ok(kept)
@@ -384,7 +291,7 @@ impl<'d> Reader<'d> {
             return false;
         }
         let issuer = cluster.issuer.as_str().to_ascii_lowercase();
-        let named = names_provider(&statement.principal, &provider_arn(cluster, scope));
+        let named = names_provider(&statement.principal, &scope.provider_arn(cluster));
         let web = self.denial(statement, named, Request::WebIdentity { issuer: &issuer }, client_ids);
         let request = Request::PodIdentity { cluster: Some(&cluster.arn) };
         let pods = self.denial(statement, names_pods(&statement.principal), request, &[]);
@@ -410,7 +317,7 @@ impl<'d> Reader<'d> {
                     Denial::Misses => {}
                     Denial::Takes { region, .. } if region.carried.is_empty() => {
                         if granted && region.is_everybody() {
-                            self.notes([(Code::DenyDefeats, at)]);
+                            self.remarks.notes([(Code::DenyDefeats, at)]);
                         }
                         let mut left = Vec::new();
                         for own in regions {
@@ -424,7 +331,7 @@ impl<'d> Reader<'d> {
                     Denial::Takes { .. } | Denial::Unsure(_) => {
                         let alike = cluster.is_some_and(|it| self.denies_both_alike(statement, it, scope));
                         if granted && !alike {
-                            self.notes([(Code::DenyNotUnderstood, at)]);
+                            self.remarks.notes([(Code::DenyNotUnderstood, at)]);
                         }
                     }
                 }
@@ -439,11 +346,11 @@ impl<'d> Reader<'d> {
             Ok(regions) => {
                 for region in regions {
                     if push_grants(&mut self.pod_identity, &region, issuer, &place).is_err() {
-                        self.notes([(Code::TooComplex, 0)]);
+                        self.remarks.notes([(Code::TooComplex, 0)]);
                     }
                 }
             }
-            Err(TooComplex) => self.notes([(Code::TooComplex, 0)]),
+            Err(TooComplex) => self.remarks.notes([(Code::TooComplex, 0)]),
         }
     }
 
@@ -485,10 +392,6 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 /// The most unions of rectangles that the Deny statements may cut a policy into.
 const MAX_REGIONS: usize = 4_096;
 
-fn provider_arn(cluster: &ScopeCluster, scope: &Scope) -> String {
-    cluster.issuer.provider_arn(cluster.arn.partition(), &scope.role_account)
-}
-
 fn push_grants(
     grants: &mut Vec<Grant>,
     region: &Region,
@@ -506,14 +409,4 @@ fn push_grants(
         });
     }
     Ok(())
-}
-
-/// Whether an AWS principal is the unique id of a deleted user or role (`AIDA...`, `AROA...`).
-///
-/// Source: IAM user guide, "IAM identifiers": four letters, then upper case letters and digits.
-fn is_unique_id(principal: &str) -> bool {
-    let known = ["AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ASCA", "APKA", "ANVA", "ABIA", "ACCA", "AKIA", "ASIA"];
-    principal.len() >= 16
-        && known.iter().any(|prefix| principal.starts_with(prefix))
-        && principal.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }

@@ -1,11 +1,11 @@
 //! Sets of ServiceAccounts of one cluster while a policy is read: unions of rectangles
 //! with holes.
 
-use crate::trust::condition::NameGlob;
 use crate::trust::glob::{Rect, TooComplex, is_possible_name, meet};
 use crate::trust::grants::{Carried, Except};
 use crate::trust::pattern::Pattern;
 use crate::trust::reason::Code;
+use crate::trust::value::NameGlob;
 
 /// The most rectangles that one statement may grant, and the most comparisons of
 /// rectangles that one step may take. A policy of the longest quota holds some 300 names.

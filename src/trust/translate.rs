@@ -14,8 +14,9 @@ use crate::trust::group::group;
 use crate::trust::layout::Layout;
 use crate::trust::pattern::Pattern;
 use crate::trust::prove::{Proof, Relation, is_inside, prove};
-use crate::trust::read::{Reading, Scope, read};
+use crate::trust::read::{Reading, read, read_pod_identity};
 use crate::trust::reason::{Code, Reason};
+use crate::trust::scope::Scope;
 use crate::trust::statement;
 
 /// How much the new statements grant.
@@ -269,7 +270,7 @@ impl Task<'_> {
         movable: &Grants,
         wanted: &Grants,
     ) -> Result<New, Verdict> {
-        let after = read(&document, self.scope).pod_identity;
+        let after = read_pod_identity(&document, self.scope);
         let expected = match self.mode {
             Mode::Equivalent | Mode::Open => movable.union(&self.pod_identity),
             Mode::Tight => wanted.union(&self.pod_identity),
