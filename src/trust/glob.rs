@@ -302,6 +302,26 @@ mod tests {
         assert_eq!(split(&glob(&format!("system:serviceaccount:{}:b", "a".repeat(MAX_PATTERN + 1)))), Err(TooComplex));
     }
 
+    #[test]
+    fn names_and_parts_up_to_their_bounds() {
+        let name = |length: usize| "a".repeat(length);
+        for (ns, sa, fits) in [
+            (MAX_PATTERN, MAX_PATTERN, true),
+            (MAX_PATTERN + 1, 1, false),
+            (1, MAX_PATTERN + 1, false),
+            (MAX_PATTERN + 2, 1, false),
+            (1, MAX_PATTERN + 2, false),
+        ] {
+            let text = format!("{SUBJECT_PREFIX}{}:{}", name(ns), name(sa));
+            assert_eq!(split_text(&text).is_ok(), fits, "{ns} {sa}");
+            assert_eq!(split(&glob(&text)).is_ok(), fits, "{ns} {sa}");
+        }
+        // A question mark may be the colon, each in turn.
+        let marks = |count: usize| split(&glob(&format!("{SUBJECT_PREFIX}{}", "a?".repeat(count))));
+        assert_eq!(marks(MAX_PARTS).unwrap().len(), MAX_PARTS);
+        assert_eq!((marks(MAX_PARTS + 1), marks(MAX_PARTS + 2)), (Err(TooComplex), Err(TooComplex)));
+    }
+
     fn pattern(text: &str) -> Pattern {
         Pattern::parse(text).unwrap()
     }

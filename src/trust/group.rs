@@ -201,3 +201,35 @@ fn tidy(left: &mut Vec<Left>) {
             .any(|other| other != it && other.ignore_case == it.ignore_case && includes(&other.pattern, &it.pattern))
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(text: &str, ignore_case: bool) -> Left {
+        Left { pattern: Pattern::parse(text).unwrap(), ignore_case }
+    }
+
+    #[test]
+    fn what_another_covers_is_not_left_out_twice() {
+        let mut all = vec![left("x", false), left("ab*", false), left("a*", false), left("x", false), left("x", true)];
+        tidy(&mut all);
+        assert_eq!(all, [left("a*", false), left("x", false), left("x", true)]);
+    }
+
+    #[test]
+    fn a_literal_is_left_out_for_good_or_not_at_all() {
+        let own = Pattern::literal("Kube");
+        for (text, ignore_case, expected) in [("K*", false, true), ("k*", false, false), ("k*", true, true)] {
+            let mut all = vec![left(text, ignore_case)];
+            assert_eq!(gone(&own, &mut all), expected, "{text}");
+            assert_eq!(all.is_empty(), !expected);
+        }
+        let mut all = vec![left("a", false)];
+        assert!(!gone(&Pattern::any(), &mut all) && all.len() == 1);
+        assert_eq!(touches(&own, &Pattern::literal("kube"), true), Ok(true));
+        assert_eq!(touches(&own, &Pattern::literal("kube"), false), Ok(false));
+        assert_eq!(touches(&own, &Pattern::literal("other"), true), Ok(false));
+        assert_eq!(touches(&Pattern::any(), &Pattern::literal("other"), true), Ok(true));
+    }
+}

@@ -131,8 +131,15 @@ mod tests {
 
     #[test]
     fn what_is_no_operator() {
-        for text in ["StringMatches", "stringEquals", "ForAnyValue:", "IfExists", "ForAnyValue:ForAllValues:StringLike"]
-        {
+        for text in [
+            "StringMatches",
+            "stringEquals",
+            "ForAnyValue:",
+            "IfExists",
+            "ForAnyValue:ForAllValues:StringLike",
+            "NullIfExists",
+            "ForAnyValue:Null",
+        ] {
             assert_eq!(Operator::parse(text), None, "{text}");
         }
     }

@@ -183,6 +183,15 @@ mod tests {
         assert_eq!(request.known("aws:requesttag/team"), Known::Absent);
         assert_eq!(request.known("aws:principalarn"), Known::AbsentLikely);
         assert_eq!(request.known("oidc.example/id/ab:sub"), Known::Absent);
+        assert_eq!(request.known("aws:requesttag/kubernetes-pod-uid"), Known::Anything);
+        assert_eq!(request.known("aws:principalservicename"), Known::Text(Cow::Borrowed(PODS_SERVICE)));
+        for perhaps in ["aws:principalservicenameslist", "aws:sourceorgid", "aws:sourceorgpaths", "aws:requestedregion"]
+        {
+            assert_eq!(request.known(perhaps), Known::Maybe, "{perhaps}");
+        }
+        for likely in ["aws:sourceip", "aws:sourcevpce", "aws:userid", "sts:externalid", "aws:multifactorauthage"] {
+            assert_eq!(request.known(likely), Known::AbsentLikely, "{likely}");
+        }
         let elsewhere = Request::PodIdentity { cluster: None };
         assert_eq!(elsewhere.known("aws:requesttag/eks-cluster-arn"), Known::Maybe);
         assert_eq!(elsewhere.known("aws:requesttag/kubernetes-namespace"), Known::Symbol(Symbol::Namespace));

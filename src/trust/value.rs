@@ -161,3 +161,20 @@ pub(crate) fn lowered(glob: Glob<'_>) -> Glob<'_> {
         Glob::Atoms(atoms) => Glob::Atoms(atoms.into_iter().map(lower).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_long_as_patterns_may_be() {
+        let text = |length: usize| Glob::Text(Cow::Owned("a".repeat(length))).pattern();
+        let atoms = |length: usize| Glob::Atoms(vec![Atom::One; length]).pattern();
+        for of in [&text as &dyn Fn(usize) -> Result<Option<Pattern>, TooComplex>, &atoms] {
+            assert_eq!(of(MAX_PATTERN).unwrap().unwrap().as_str().len(), MAX_PATTERN);
+            assert_eq!((of(MAX_PATTERN + 1), of(MAX_PATTERN + 2)), (Err(TooComplex), Err(TooComplex)));
+        }
+        assert_eq!(Glob::Text(Cow::Borrowed("a:b")).pattern(), Ok(None));
+        assert_eq!(Glob::Atoms(vec![Atom::Star, Atom::Char(':')]).pattern(), Ok(None));
+    }
+}

@@ -33,6 +33,7 @@ mod trust_decisions;
 mod trust_edits;
 mod trust_fuzz;
 mod trust_limits;
+mod trust_odd;
 mod trust_proof;
 mod trust_random;
 mod trust_rules;

@@ -14,7 +14,7 @@ const P: &str = "oidc.eks.eu-west-1.amazonaws.com/id/AAAA";
 const Q: &str = "oidc-eks.us-east-2.api.aws/id/BBBB";
 const ACCOUNT: &str = "111122223333";
 
-fn expand(text: &str) -> String {
+pub(crate) fn expand(text: &str) -> String {
     let arn = |issuer: &str| format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}");
     text.replace("'", "\"")
         .replace("\"F\"", &format!("{{\"Federated\":\"{}\"}}", arn(P)))
@@ -38,7 +38,7 @@ fn beta() -> ClusterArn {
     ClusterArn::parse(&format!("arn:aws:eks:us-east-2:{ACCOUNT}:cluster/beta")).unwrap()
 }
 
-fn scope() -> Scope {
+pub(crate) fn scope() -> Scope {
     let cluster = |arn: ClusterArn, issuer: &str| ScopeCluster {
         arn,
         issuer: Issuer::parse(issuer).unwrap(),
@@ -47,21 +47,21 @@ fn scope() -> Scope {
     Scope { role_account: AccountId::parse(ACCOUNT).unwrap(), clusters: vec![cluster(alpha(), P), cluster(beta(), Q)] }
 }
 
-fn document(statements: &str) -> Document {
+pub(crate) fn document(statements: &str) -> Document {
     versioned("2012-10-17", statements)
 }
 
-fn versioned(version: &str, statements: &str) -> Document {
+pub(crate) fn versioned(version: &str, statements: &str) -> Document {
     let text = expand(&format!("{{'Version':'{version}','Statement':[{statements}]}}"));
     Document::parse(&text).unwrap_or_else(|invalid| panic!("{invalid}: {text}"))
 }
 
 /// An Allow for tokens of alpha under a condition.
-fn allow(condition: &str) -> String {
+pub(crate) fn allow(condition: &str) -> String {
     format!("{{'Effect':'Allow','Principal':'F','Action':'WEB','Condition':{condition}}}")
 }
 
-fn translated(document: &Document) -> Translation {
+pub(crate) fn translated(document: &Document) -> Translation {
     translate(document, &scope(), Mode::Equivalent, &[])
 }
 
@@ -81,7 +81,7 @@ fn granted(translation: &Translation) -> String {
     translation.grants.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
-fn codes(translation: &Translation) -> Vec<&'static str> {
+pub(crate) fn codes(translation: &Translation) -> Vec<&'static str> {
     let mut codes: Vec<_> = translation.reasons.iter().map(|reason| reason.code.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
@@ -90,7 +90,7 @@ fn codes(translation: &Translation) -> Vec<&'static str> {
 
 /// Translates and expects a verdict, the grants, and the codes of the reasons.
 #[track_caller]
-fn check(document: &Document, verdict: Verdict, grants: &str, expected: &[&str]) {
+pub(crate) fn check(document: &Document, verdict: Verdict, grants: &str, expected: &[&str]) {
     let it = translated(document);
     assert_eq!(
         (it.verdict, granted(&it).as_str(), codes(&it).as_slice()),
@@ -132,7 +132,7 @@ fn assert_never_bare(it: &Translation) {
 }
 
 #[track_caller]
-fn condition(condition: &str, verdict: Verdict, grants: &str, expected: &[&str]) {
+pub(crate) fn condition(condition: &str, verdict: Verdict, grants: &str, expected: &[&str]) {
     check(&document(&allow(condition)), verdict, grants, expected);
 }
 
@@ -511,7 +511,7 @@ fn pairs_that_are_no_rectangle_are_never_crossed() {
     assert_eq!(translated(&full).added.len(), 1);
 }
 
-fn deny(rest: &str) -> Document {
+pub(crate) fn deny(rest: &str) -> Document {
     document(&format!("{},{{'Effect':'Deny',{rest}}}", allow("{'StringLike':{'P:sub':'S:*:app'}}")))
 }
 
@@ -721,7 +721,7 @@ fn clusters_of_other_accounts() {
     assert_eq!(it.proof.unwrap().relation, Relation::Narrower);
 }
 
-fn subject(namespace: &str, name: &str) -> Subject {
+pub(crate) fn subject(namespace: &str, name: &str) -> Subject {
     Subject { cluster: alpha(), namespace: namespace.to_owned(), service_account: name.to_owned() }
 }
 
