@@ -37,6 +37,10 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
         }
         return refuse(context, unit, trouble.why).await;
     }
+    // Looking may have taken long, and the window is judged at the moment of the start.
+    if fresh && !fits(context, unit) {
+        return Ok(end(context, unit, UnitEnd::NotNow, None));
+    }
     for (index, step) in unit.steps.iter().enumerate() {
         let done = context.recorder.step(&unit.id.0, index).is_done();
         if !done && !step::carry_out(context, unit, index, step).await? {

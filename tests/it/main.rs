@@ -41,6 +41,7 @@ mod trust_undo;
 mod twin;
 mod view_plan;
 mod waiting;
+mod windows;
 #[path = "../wire/mod.rs"]
 mod wire;
 mod wire_self;

@@ -1,0 +1,46 @@
+//! Units start only where they fit into what is left of a window.
+
+use std::time::Duration;
+
+use irsa_migrate::apply::Why;
+use irsa_migrate::sim::Call;
+use irsa_migrate::sim::build::Builder;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cycle::{carry_out, plan_of};
+
+/// Tuesday, 24 November 2026, at ten in the evening, for an hour.
+const WINDOW: &str = "[[window]]\ndays = [\"tue\"]\nstart = \"22:00\"\nminutes = 60\ntime_zone = \"UTC\"\n";
+
+fn ends() -> Timestamp {
+    "2026-11-24T23:00:00Z".parse().unwrap()
+}
+
+/// Carries a plan out from so long before the window ends, with calls that take their time. Gives
+/// whether the association was made.
+fn starts(left: SignedDuration) -> bool {
+    let builder = Builder::new().cluster("shop").begins(ends() - left).role("cart", &[("carts", "cart")]);
+    let sim = builder.service_account("carts", "cart", Some("cart")).deployment("carts", "cart", "cart", 1).sim();
+    let plan = plan_of(&sim, WINDOW);
+    sim.set_latency(Duration::from_secs(8));
+    let ending = carry_out(&sim, &sim.journal(), &plan).unwrap();
+    assert!(matches!(ending.why, Why::Window(Some(_)) | Why::Ended), "the rest comes in the next window: {ending:?}");
+    let world = sim.world();
+    let made = world.history().writes().find(|it| matches!(it.call, Call::CreateAssociation(_)));
+    if let Some(made) = made {
+        let unit = plan.units.iter().find(|it| !it.needs.is_empty()).expect("the ServiceAccount's unit");
+        let expected = SignedDuration::try_from(Duration::from_secs(unit.expected_seconds)).unwrap();
+        assert!(made.at + expected <= ends() + SLACK, "{left} before the end, it began at {}", made.at);
+    }
+    made.is_some()
+}
+
+/// The step itself looks before it sends: a few calls of eight seconds, in which our statement is seen.
+const SLACK: SignedDuration = SignedDuration::from_secs(40);
+
+#[test]
+fn however_long_it_takes_to_look_no_unit_starts_too_late() {
+    let started: Vec<bool> = (0..40).map(|it| starts(SignedDuration::from_secs(60 + it * 15))).collect();
+    assert!(started.iter().any(|it| *it) && !started[0], "{started:?}");
+    assert!(started.is_sorted(), "the more is left, the sooner it fits: {started:?}");
+}
