@@ -42,6 +42,10 @@ fn keys_that_may_be_there() {
     let met = &["CONDITION_ALWAYS_MET"];
     beside("'ForAllValues:StringEquals':{'aws:TagKeys':'team'}", Translated, "alpha ns/sa", met);
     beside("'StringLike':{'sts:ExternalId':'*'}", Nothing, "", &["KEY_NEVER_PRESENT"]);
+    // Nor does a service call on behalf of a resource.
+    for source in ["aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths"] {
+        beside(&format!("'ForAnyValue:StringLike':{{'{source}':'*'}}"), Nothing, "", &["KEY_NEVER_PRESENT"]);
+    }
     beside("'StringNotEquals':{'s3:prefix':'x'}", Translated, "alpha ns/sa", met);
 }
 
@@ -201,6 +205,26 @@ fn reading_says_whether_it_holds() {
     let held = |block: &str| read(&document(&allow(block)), &scope()).held();
     assert!(held("{'IpAddress':{'aws:SourceIp':'10.0.0.0/8'}}"));
     assert!(!held("{'StringEquals':{'P:sub':'S:ns:*'}}"));
+}
+
+#[test]
+fn nothing_is_proven_of_what_is_not_understood() {
+    let proof = |block: &str| translated(&document(&allow(block))).proof;
+    assert_eq!(proof("{'IpAddress':{'aws:SourceIp':'10.0.0.0/8'}}"), None);
+    assert_eq!(proof("{'StringEquals':{'P:sub':'S:ns:*'}}").unwrap().relation, Relation::Equal);
+}
+
+#[test]
+fn characters_beyond_latin_are_written_as_escapes() {
+    let block = "{'StringLike':{'P:sub':['S:ns:*\\u2713*','S:ns:*\\ud83d\\ude00\\u00e9*']}}";
+    let it = translated(&document(&allow(block)));
+    assert_eq!((it.verdict, it.grants.len(), it.added.len()), (Translated, 2, 1));
+    assert!(
+        it.added[0].text.contains("*\\u2713*") && it.added[0].text.contains("*\\ud83d\\ude00é*"),
+        "{}",
+        it.added[0].text
+    );
+    assert_eq!(it.document.refused_character(), None);
 }
 
 #[test]
