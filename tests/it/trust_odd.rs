@@ -407,3 +407,33 @@ fn what_is_added_is_laid_out_like_the_rest() {
     let behind = added(&pretty("  ").replace("[\n    {", "[{").replace("    }\n  ]", "    }]"));
     assert!(behind.contains("    }, {\n      \"Sid\"") && behind.contains("\n    }]"), "{behind}");
 }
+
+/// The numbers below are the most that the bounds on work let through, and one more.
+#[test]
+fn lists_up_to_the_bounds_and_beyond() {
+    let names = |count: usize, start: &str| (0..count).map(|it| format!("'{start}{it}'")).collect::<Vec<_>>().join(",");
+    let both = |count: usize, second: &str| {
+        let (first, other) = (names(count, "S:ns:a"), names(632, second));
+        let operator = if second == "S:no:b" { "StringNotEquals" } else { "ForAnyValue:StringEquals" };
+        document(&allow(&format!("{{'StringEquals':{{'P:sub':[{first}]}},'{operator}':{{'P:sub':[{other}]}}}}")))
+    };
+    for second in ["S:ns:a", "S:no:b"] {
+        let it = translated(&both(632, second));
+        assert_eq!((it.verdict, it.grants.len(), it.added.len()), (Translated, 632, 1), "{second}");
+        let it = translated(&both(633, second));
+        assert_eq!((it.verdict, codes(&it)), (Held, vec!["TOO_COMPLEX"]), "{second}");
+    }
+    let tag = |key: &str, values: &str| format!("'aws:RequestTag/kubernetes-{key}':[{values}]");
+    let product = |namespaces: usize| {
+        let accounts = tag("service-account", &format!("'sa',{}", names(199, "s")));
+        let namespaces = tag("namespace", &format!("'ns',{}", names(namespaces - 1, "n")));
+        translated(&pods(&format!("'StringEquals':{{{namespaces},{accounts}}}"))).verdict
+    };
+    // A statement that is not understood counts for nothing, and ours is added beside it.
+    assert_eq!((product(100), product(101)), (Already, Translated));
+    let twice = |count: usize| {
+        let [first, second] = [count, 632].map(|it| tag("namespace", &format!("'ns',{}", names(it - 1, "n"))));
+        translated(&pods(&format!("'StringEquals':{{{first}}},'ForAnyValue:StringEquals':{{{second}}}"))).verdict
+    };
+    assert_eq!((twice(632), twice(633)), (Already, Translated));
+}
