@@ -63,13 +63,10 @@ impl<'a, W: World> Leases<'a, W> {
     }
 
     async fn take_one(&self, cluster: &ClusterArn, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
-        let found = self.world.lease(cluster, self.namespace(), LEASE_NAME).await?;
-        if let Some(lease) = &found
-            && !lease.holder.is_empty()
-        {
-            self.outlive(cluster, lease, emit).await?;
-        }
-        let version = found.map(|it| it.version);
+        let version = match self.world.lease(cluster, self.namespace(), LEASE_NAME).await? {
+            Some(lease) if !lease.holder.is_empty() => self.outlive(cluster, lease, emit).await?,
+            free => free.map(|it| it.version),
+        };
         match self.write(cluster, version.as_ref()).await {
             Ok(()) => Ok(()),
             Err(PortError::Conflict(_)) => Err(locked(cluster, "another process, which was faster")),
@@ -78,13 +75,14 @@ impl<'a, W: World> Leases<'a, W> {
     }
 
     /// Waits until somebody's lease has shown no sign of life for its whole duration by our own
-    /// clock: their clock and ours may differ. One that is plainly alive is not waited for.
+    /// clock: their clock and ours may differ. One that is plainly alive is not waited for. Gives the
+    /// version that is to be written over; none where they gave it back meanwhile.
     async fn outlive(
         &self,
         cluster: &ClusterArn,
-        lease: &Lease,
+        lease: Lease,
         emit: &mut dyn FnMut(Progress),
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Option<LeaseVersion>, ApplyError> {
         let seconds = u64::from(lease.duration_seconds);
         let age = self.world.now().duration_since(lease.renewed_at).as_secs();
         if !self.is_kin(&lease.holder) && u64::try_from(age).unwrap_or(0) < seconds {
@@ -97,13 +95,13 @@ impl<'a, W: World> Leases<'a, W> {
             self.world.sleep(WATCH).await;
             match self.world.lease(cluster, self.namespace(), LEASE_NAME).await {
                 Ok(Some(now)) if now.version == lease.version => {}
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(None),
                 Ok(Some(now)) => return Err(locked(cluster, &now.holder)),
                 Err(error) if error.is_passing() => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(Some(lease.version))
     }
 
     /// Whether a holder is this run, or the run that it undoes: whoever rolls back after a crash waits

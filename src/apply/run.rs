@@ -100,6 +100,11 @@ pub async fn apply<W: World, J: JournalStore>(
     leases.take(emit).await?;
     // From here on the leases are given back whatever happens.
     let ran = match open(journal, &plan, bytes, digest, actor, world.now()).await {
+        // Whoever held the lease has finished the run while it was waited for.
+        Ok((status, _)) if status.is_closed() => {
+            leases.release().await;
+            Ok(ending(&plan, &id, Why::Ended, false, |unit| status.unit(&unit.id.0, unit.steps.len())))
+        }
         Ok((status, undone)) => {
             let context = Context {
                 world,

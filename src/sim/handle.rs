@@ -34,10 +34,25 @@ pub struct Sim {
 #[derive(Debug)]
 struct Shared {
     world: RefCell<World>,
-    sleepers: RefCell<BTreeMap<(Timestamp, u64), Waker>>,
+    /// By the monotonic clock.
+    sleepers: RefCell<BTreeMap<(Duration, u64), Waker>>,
     next_sleeper: Cell<u64>,
     latency: Cell<Duration>,
     began: Timestamp,
+    /// How long the machine has slept: its monotonic clock stood still meanwhile.
+    suspended: Cell<Duration>,
+}
+
+impl Shared {
+    fn monotonic(&self) -> Duration {
+        let passed = Duration::try_from(self.world.borrow().now.duration_since(self.began)).unwrap_or_default();
+        passed.saturating_sub(self.suspended.get())
+    }
+
+    /// When the monotonic clock will show this, in the world's time.
+    fn world_time(&self, monotonic: Duration) -> Timestamp {
+        self.began + monotonic + self.suspended.get()
+    }
 }
 
 /// Why a future was not driven to its end.
@@ -63,6 +78,7 @@ impl Sim {
             next_sleeper: Cell::new(0),
             latency: Cell::new(Duration::ZERO),
             began,
+            suspended: Cell::new(Duration::ZERO),
         };
         Self { shared: Rc::new(shared), who }
     }
@@ -96,6 +112,15 @@ impl Sim {
     /// Lets each call take this long, so that calls of several tasks overlap. None by default.
     pub fn set_latency(&self, latency: Duration) {
         self.shared.latency.set(latency);
+    }
+
+    /// The machine that the callers run on sleeps for this long: the world and the wall clock go on, and
+    /// the monotonic clock and whoever waits for it stand still.
+    pub fn suspend(&self, time: Duration) {
+        self.shared.suspended.set(self.shared.suspended.get() + time);
+        let mut world = self.world();
+        let until = world.now + time;
+        world.tick(until);
     }
 
     /// A journal that lives with this world: it survives a crash.
@@ -141,7 +166,7 @@ impl Sim {
             }
             let next = self.shared.sleepers.borrow().keys().next().map(|(at, _)| *at);
             let next = next.ok_or(Stopped::Stuck)?;
-            if next > until {
+            if self.shared.world_time(next) > until {
                 self.world().tick(until);
                 return Err(Stopped::TimeUp);
             }
@@ -150,8 +175,9 @@ impl Sim {
     }
 
     /// Moves the clock and wakes whoever waited for it.
-    fn advance(&self, to: Timestamp) {
-        self.world().tick(to);
+    fn advance(&self, to: Duration) {
+        let time = self.shared.world_time(to);
+        self.world().tick(time);
         let mut sleepers = self.shared.sleepers.borrow_mut();
         let later = sleepers.split_off(&(to, u64::MAX));
         let due = std::mem::replace(&mut *sleepers, later);
@@ -193,7 +219,7 @@ impl Sim {
             })
             .await;
         }
-        let until = self.world().now + time;
+        let until = self.shared.monotonic() + time;
         Sleep { shared: self.shared.clone(), until, id: None }.await;
     }
 }
@@ -205,7 +231,7 @@ impl Clock for Sim {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::try_from(self.world().now.duration_since(self.shared.began)).unwrap_or_default()
+        self.shared.monotonic()
     }
 
     async fn sleep(&self, time: Duration) {
@@ -221,10 +247,10 @@ impl Wake for Flag {
     }
 }
 
-/// Waits for a moment of the world's time.
+/// Waits for a moment of the monotonic clock.
 struct Sleep {
     shared: Rc<Shared>,
-    until: Timestamp,
+    until: Duration,
     id: Option<u64>,
 }
 
@@ -232,7 +258,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.shared.world.borrow().now >= self.until {
+        if self.shared.monotonic() >= self.until {
             return Poll::Ready(());
         }
         let id = self.id.unwrap_or_else(|| {

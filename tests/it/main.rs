@@ -18,6 +18,7 @@ mod evaluate;
 mod gate;
 mod inventories;
 mod journal;
+mod locks;
 mod permissions;
 mod plan_check;
 mod planner;

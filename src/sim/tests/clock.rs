@@ -70,3 +70,22 @@ fn a_wall_clock_that_is_set_moves_no_time() {
     assert_eq!(sim.now().duration_since(before).as_hours(), -2);
     assert_eq!(sim.monotonic(), Duration::ZERO);
 }
+
+#[test]
+fn a_machine_that_sleeps_loses_no_time_by_its_monotonic_clock() {
+    let sim = shop().sim();
+    let (before, began) = (sim.now(), sim.world().now());
+    let waiter = async {
+        sim.sleep(Duration::from_secs(10)).await;
+        sim.monotonic()
+    };
+    let lid = async {
+        sim.sleep(Duration::from_secs(4)).await;
+        sim.suspend(Duration::from_hours(2));
+        assert_eq!(sim.monotonic(), Duration::from_secs(4));
+    };
+    let (waited, ()) = sim.run(join(waiter, lid)).unwrap();
+    assert_eq!(waited, Duration::from_secs(10), "what is waited for is waited for as long after it");
+    assert_eq!(sim.now().duration_since(before).as_secs(), 2 * 3600 + 10);
+    assert_eq!(sim.world().now().duration_since(began).as_secs(), 2 * 3600 + 10);
+}
