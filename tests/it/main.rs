@@ -13,6 +13,7 @@ mod cli_permissions;
 mod cli_runs;
 mod cli_trust;
 mod conformance;
+mod counter_list;
 mod cycle;
 mod evaluate;
 mod gate;
