@@ -20,6 +20,8 @@ pub enum Exit {
     ChangesPending = 10,
     /// `plan --exit-code`: nothing to do, and something is held.
     Held = 11,
+    /// A rehearsal broke a promise.
+    BrokenPromise = 12,
     /// The world is not as the plan was made for. Nothing was sent for what moved.
     Refused = 20,
     /// Something failed; the run can go on or be undone.

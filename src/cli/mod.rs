@@ -19,6 +19,7 @@ mod pause;
 mod permissions;
 mod place;
 mod plan;
+mod rehearse;
 mod rollback;
 mod scan;
 mod show;
@@ -49,13 +50,15 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 unexpected; 2 usage or bad input; 10 changes pending and 11 something held \
-(plan --exit-code); 20 refused, the world moved; 21 incomplete; 22 an undo is stuck; 23 paused; 24 locked; 30 denied.";
+(plan --exit-code); 12 a rehearsal broke a promise; 20 refused, the world moved; 21 incomplete; 22 an undo is stuck; \
+23 paused; 24 locked; 30 denied.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(scan::Args),
     Plan(plan::Args),
     Show(show::Args),
+    Rehearse(rehearse::Args),
     Apply(apply::Args),
     Status(status::Args),
     Pause(pause::Args),
@@ -101,6 +104,7 @@ fn run(command: &Command, printer: Printer) -> Result<Exit, CommandError> {
         Command::Scan(args) => wait(scan::run(args, printer)),
         Command::Plan(args) => wait(plan::run(args, printer)),
         Command::Show(args) => wait(show::run(args, printer)),
+        Command::Rehearse(args) => rehearse::run(args, printer),
         Command::Apply(args) => wait(apply::run(args, printer)),
         Command::Status(args) => wait(status::run(args, printer)),
         Command::Pause(args) => wait(pause::run(args, printer)),

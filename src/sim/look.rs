@@ -1,8 +1,9 @@
 //! Looks at the truth, and at what a webhook may see: no calls, and in no history.
 
+use super::cluster::{Cluster, Pod};
 use super::versioned::Observer;
 use super::world::World;
-use crate::inventory::{Association, Provider, ServiceAccount};
+use crate::inventory::{Association, Mode, Provider, ServiceAccount};
 use crate::model::{AccountId, ClusterArn, Issuer, RoleArn, Subject};
 use crate::ports::{Sight, WorkloadNow};
 
@@ -61,6 +62,19 @@ impl World {
     pub fn service_account_now(&self, subject: &Subject) -> Option<&ServiceAccount> {
         let key = (subject.namespace.clone(), subject.service_account.clone());
         self.clusters.get(&subject.cluster)?.env.service_accounts.get(&key)?.now()
+    }
+
+    /// How many pods of a ServiceAccount are on Pod Identity; those on their way out do not count.
+    #[must_use]
+    pub fn pods_on_pod_identity(&self, subject: &Subject) -> usize {
+        let of_it = |it: &Pod| {
+            it.namespace == subject.namespace
+                && it.service_account == subject.service_account
+                && it.mode == Mode::PodIdentity
+                && it.gone_at.is_none()
+        };
+        let pods = self.clusters.get(&subject.cluster).into_iter().flat_map(Cluster::pods);
+        pods.filter(|(_, it)| of_it(it)).count()
     }
 
     /// What the webhook beside one API server (counted from 0) is told of a ServiceAccount's

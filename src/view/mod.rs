@@ -10,6 +10,7 @@ pub mod markdown;
 mod names;
 pub mod plan;
 pub mod progress;
+pub mod rehearsal;
 pub mod run;
 pub mod sanitize;
 pub mod text;

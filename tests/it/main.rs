@@ -10,6 +10,7 @@ mod cli_explain;
 mod cli_files;
 mod cli_journal;
 mod cli_permissions;
+mod cli_rehearse;
 mod cli_runs;
 mod cli_trust;
 mod conformance;

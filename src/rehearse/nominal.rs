@@ -1,0 +1,312 @@
+//! The whole plan, carried out and undone on the twin with nothing going wrong.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::report::{Gap, Left, Nominal, WaveTime};
+use super::restored::{Undone, not_restored};
+use super::shape::{Pair, reduced_inventory, reduced_plan, roles};
+use super::{Telling, lag};
+use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
+use crate::inventory::Inventory;
+use crate::journal::{Entry, RunId, RunStatus, UnitStatus};
+use crate::model::{Digest, Subject};
+use crate::plan::{Plan, Unit, UnitId, Work};
+use crate::ports::JournalStore as _;
+use crate::rollback::{self, Extent, RollbackError};
+use crate::sim::{Call, MemoryJournal, Sim};
+
+/// More windows than this are waited for only by a plan that never ends.
+const MOST_WINDOWS: usize = 1000;
+
+/// How many violations are told; each says enough.
+const MOST_TOLD: usize = 20;
+
+/// Carries a plan out on the twin of its inventory, waits for windows, and undoes it.
+pub(super) fn rehearse(plan: &Plan, inventory: &Inventory, tell: &mut dyn FnMut(Telling<'_>)) -> Nominal {
+    let mut found = there_and_back(&twin(plan, inventory), plan, tell);
+    // Watching looks at everybody at every moment: the whole fleet at once would take a time that
+    // grows with its square.
+    let roles = roles(plan);
+    for (index, pairs) in roles.iter().enumerate() {
+        tell(Telling::Watched { done: index + 1, of: roles.len() });
+        found.broken.extend(watched(plan, inventory, pairs));
+    }
+    found.broken.truncate(MOST_TOLD);
+    found
+}
+
+fn twin(plan: &Plan, inventory: &Inventory) -> Sim {
+    let sim = Sim::from_inventory(inventory);
+    sim.world().set_lag(lag(plan));
+    sim
+}
+
+fn there_and_back(sim: &Sim, plan: &Plan, tell: &mut dyn FnMut(Telling<'_>)) -> Nominal {
+    let (before, journal) = (sim.fork(), sim.journal());
+    let mut found = Nominal::default();
+    forward(sim, &journal, plan, &mut found, tell);
+    if let Err(why) = back(sim, &journal, plan, &before, &mut found, tell) {
+        found.broken.push(why);
+    }
+    found.calls = sim.world().history().number_of_calls();
+    found
+}
+
+/// The ServiceAccounts of one role there and back, watched at every moment: what was broken.
+fn watched(plan: &Plan, inventory: &Inventory, pairs: &[Pair<'_>]) -> Vec<String> {
+    let Some(small) = reduced_plan(plan, pairs) else { return Vec::new() };
+    let sim = twin(plan, &reduced_inventory(inventory, plan, pairs));
+    sim.world().watch();
+    let mut broken = there_and_back(&sim, &small, &mut |_| {}).broken;
+    let world = sim.world();
+    broken.extend(
+        world.violations().iter().map(|it| format!("{} after call {}: {}", it.promise, it.after_call, it.what)),
+    );
+    broken
+}
+
+fn carry_out(
+    sim: &Sim,
+    journal: &MemoryJournal,
+    plan: &Plan,
+    emit: &mut dyn FnMut(Progress),
+) -> Result<Ending, String> {
+    let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
+    let (options, stop) = (Options { through: None, holder: "rehearsal".to_owned() }, Stop::default());
+    let ran = sim.run(async { apply(sim, journal, &bytes, &options, &stop, emit).await });
+    ran.map_err(|error| error.to_string())?.map_err(|error: ApplyError| error.to_string())
+}
+
+fn forward(sim: &Sim, journal: &MemoryJournal, plan: &Plan, found: &mut Nominal, tell: &mut dyn FnMut(Telling<'_>)) {
+    let mut waves = Waves { plan, times: Vec::new(), since: None };
+    let mut done = 0;
+    for _ in 0..MOST_WINDOWS {
+        let mut emit = |progress: Progress| {
+            waves.note(sim.world().now(), &progress);
+            if matches!(progress, Progress::UnitEnded { .. }) {
+                done += 1;
+                tell(Telling::Unit { done, of: plan.units.len() });
+            }
+        };
+        let ending = carry_out(sim, journal, plan, &mut emit);
+        waves.pause(sim.world().now());
+        match ending {
+            Ok(Ending { why: Why::Ended, .. }) => break,
+            Ok(Ending { why: Why::Window(Some(at)), .. }) => {
+                let now = sim.world().now();
+                found.window_seconds += whole_seconds(now, at);
+                // A unit that waits for a window has not ended, and is told again.
+                done = waves.done();
+                sim.world().tick(at);
+            }
+            Ok(ending) => {
+                found.stopped = Some(stopped(&ending.why));
+                break;
+            }
+            Err(why) => {
+                found.stopped = Some(why);
+                break;
+            }
+        }
+    }
+    found.waves = waves.times;
+    found.left = left(sim, journal, plan);
+}
+
+fn stopped(why: &Why) -> String {
+    match why {
+        Why::Ended | Why::Asked => "it was asked to".to_owned(),
+        Why::Through(wave) => format!("it went through wave {wave}"),
+        Why::Window(_) => "what is left fits into no window".to_owned(),
+        Why::Failed => "a unit failed".to_owned(),
+        Why::Gate(what, _) => format!("the gate did not pass: {what}"),
+        Why::Credentials(what) | Why::Locked(what) => what.clone(),
+        Why::Blind(what) => format!("what must be known before a unit starts could not be read: {what}"),
+        Why::Journal(error) => error.to_string(),
+    }
+}
+
+fn entries(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(RunId, Digest, Vec<Entry>), String> {
+    let digest = Digest::of(&plan.to_bytes().map_err(|error| error.to_string())?);
+    let run = RunId::of(&digest);
+    let entries = sim.run(journal.entries(&run)).map_err(|error| error.to_string())?;
+    // A run that was refused before it was opened has none.
+    Ok((run, digest, entries.unwrap_or_default()))
+}
+
+/// Units that are not done.
+fn left(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Left> {
+    let entries = entries(sim, journal, plan).map(|it| it.2).unwrap_or_default();
+    let status = RunStatus::of(&entries).unwrap_or_default();
+    let left = |unit: &Unit| {
+        let found = match status.unit(&unit.id.0, unit.steps.len()) {
+            UnitStatus::Done => return None,
+            UnitStatus::Pending => "not started",
+            UnitStatus::Partial | UnitStatus::InDoubt => "not finished",
+            UnitStatus::Failed => "failed",
+            UnitStatus::Refused => "refused",
+            UnitStatus::Undone => "undone",
+        };
+        let why = status.detail(&unit.id.0).map(str::to_owned);
+        Some(Left { unit: unit.id.clone(), status: found.to_owned(), why })
+    };
+    plan.units.iter().filter_map(left).collect()
+}
+
+/// Undoes what was done, and compares the world with what it was.
+fn back(
+    sim: &Sim,
+    journal: &MemoryJournal,
+    plan: &Plan,
+    before: &Sim,
+    found: &mut Nominal,
+    tell: &mut dyn FnMut(Telling<'_>),
+) -> Result<(), String> {
+    let (run, digest, entries) = entries(sim, journal, plan)?;
+    let undo = match rollback::plan(&run, &digest, plan, &entries, &Extent::Run) {
+        Ok(undo) => undo,
+        Err(RollbackError::Nothing) => return Ok(()),
+        Err(error) => return Err(format!("P3: there is no undo: {error}")),
+    };
+    let mut gaps = Gaps::of(sim, &undo);
+    let (from, mut done) = (sim.world().now(), 0);
+    let mut emit = |progress: Progress| {
+        if let Some(unit) = unit_of(&progress) {
+            gaps.look(sim, unit);
+        }
+        if matches!(progress, Progress::UnitEnded { .. }) {
+            done += 1;
+            tell(Telling::Undone { done, of: undo.units.len() });
+        }
+    };
+    let ending = carry_out(sim, journal, &undo, &mut emit).map_err(|why| format!("P3: the undo stopped: {why}"))?;
+    found.undo_seconds = Some(whole_seconds(from, sim.world().now()));
+    found.gaps = gaps.found(sim);
+    if ending.why != Why::Ended {
+        return Err(format!("P3: the undo stopped: {}", stopped(&ending.why)));
+    }
+    let (run, _, entries) = self::entries(sim, journal, &undo)?;
+    let status = RunStatus::of(&entries).map_err(|error| error.to_string())?;
+    let undone = Undone { plan: &undo, run: &run, status: &status };
+    let broken = not_restored(&before.world(), &sim.world(), Some(undone));
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("P3: the world is not as before the run: {}", broken.join("; ")))
+    }
+}
+
+fn unit_of(progress: &Progress) -> Option<&UnitId> {
+    match progress {
+        Progress::UnitStarted { unit }
+        | Progress::StepStarted { unit, .. }
+        | Progress::Waiting { unit, .. }
+        | Progress::StepEnded { unit, .. }
+        | Progress::UnitEnded { unit, .. } => Some(unit),
+        Progress::RunStarted { .. }
+        | Progress::LeaseWaiting { .. }
+        | Progress::WaveStarted { .. }
+        | Progress::GateWaiting { .. }
+        | Progress::WaveEnded { .. }
+        | Progress::Paused { .. }
+        | Progress::Closed => None,
+    }
+}
+
+fn whole_seconds(from: Timestamp, until: Timestamp) -> u64 {
+    u64::try_from(until.duration_since(from).as_secs()).unwrap_or(0)
+}
+
+/// When each wave was worked on.
+struct Waves<'a> {
+    plan: &'a Plan,
+    times: Vec<WaveTime>,
+    /// Since when the last of them is.
+    since: Option<Timestamp>,
+}
+
+impl Waves<'_> {
+    fn note(&mut self, now: Timestamp, progress: &Progress) {
+        if let Progress::WaveStarted { wave, .. } = progress {
+            self.since = Some(now);
+            // A wave whose first window had not opened yet starts now.
+            let _ = self.times.pop_if(|it| it.wave == *wave && it.seconds == 0);
+            if self.times.last().is_none_or(|it| it.wave != *wave) {
+                let units = self.plan.waves.iter().find(|it| it.name == *wave).map_or(0, |it| it.units.len());
+                let time = WaveTime { wave: wave.clone(), units, from: now, until: now, seconds: 0, passed: false };
+                self.times.push(time);
+            }
+        }
+        if let Progress::WaveEnded { passed, .. } = progress {
+            self.pause(now);
+            if let Some(last) = self.times.last_mut() {
+                last.passed = *passed;
+            }
+        }
+    }
+
+    fn pause(&mut self, now: Timestamp) {
+        if let (Some(since), Some(last)) = (self.since.take(), self.times.last_mut()) {
+            last.until = now;
+            last.seconds += whole_seconds(since, now);
+        }
+    }
+
+    /// How many units are in waves that are over.
+    fn done(&self) -> usize {
+        self.times.iter().filter(|it| it.passed).map(|it| it.units).sum()
+    }
+}
+
+/// One ServiceAccount on its way back.
+struct Watched {
+    subject: Subject,
+    association: String,
+    pods: usize,
+    replaced_at: Option<Timestamp>,
+}
+
+/// When the pods of each ServiceAccount were replaced, looked at whenever its unit tells of something.
+struct Gaps(BTreeMap<UnitId, Watched>);
+
+impl Gaps {
+    fn of(sim: &Sim, undo: &Plan) -> Self {
+        let world = sim.world();
+        let watched = |unit: &Unit| {
+            let Work::ServiceAccount(work) = &unit.work else { return None };
+            let subject = work.subject.clone();
+            let association = world.association_now(&subject)?.id.clone();
+            let pods = world.pods_on_pod_identity(&subject);
+            Some((unit.id.clone(), Watched { subject, association, pods, replaced_at: None }))
+        };
+        Self(undo.units.iter().filter_map(watched).filter(|(_, it)| it.pods > 0).collect())
+    }
+
+    fn look(&mut self, sim: &Sim, unit: &UnitId) {
+        let Some(watched) = self.0.get_mut(unit).filter(|it| it.replaced_at.is_none()) else { return };
+        let world = sim.world();
+        if world.association_now(&watched.subject).is_none() && world.pods_on_pod_identity(&watched.subject) == 0 {
+            watched.replaced_at = Some(world.now());
+        }
+    }
+
+    fn found(self, sim: &Sim) -> Vec<Gap> {
+        let world = sim.world();
+        let mut deleted: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for it in world.history().writes() {
+            if let Call::DeleteAssociation { id, .. } = &it.call {
+                deleted.insert(id, it.at);
+            }
+        }
+        let gap = |it: Watched| {
+            let from = *deleted.get(it.association.as_str())?;
+            let until = it.replaced_at.unwrap_or_else(|| world.now());
+            Some(Gap { subject: it.subject, pods: it.pods, seconds: whole_seconds(from, until) })
+        };
+        let mut gaps: Vec<Gap> = self.0.into_values().filter_map(gap).collect();
+        gaps.sort_by(|a, b| b.seconds.cmp(&a.seconds).then_with(|| a.subject.cmp(&b.subject)));
+        gaps
+    }
+}
