@@ -436,4 +436,18 @@ fn lists_up_to_the_bounds_and_beyond() {
         translated(&pods(&format!("'StringEquals':{{{first}}},'ForAnyValue:StringEquals':{{{second}}}"))).verdict
     };
     assert_eq!((twice(632), twice(633)), (Already, Translated));
+    let halves = |assume: usize| {
+        let half = |action: &str| format!("{{'Effect':'Allow','Principal':'PODS','Action':'sts:{action}'}}");
+        let mut all = vec![allow(&format!("{{{SUB}}}"))];
+        all.extend(vec![half("AssumeRole"); assume]);
+        all.extend(vec![half("TagSession"); 64]);
+        translated(&document(&all.join(","))).verdict
+    };
+    assert_eq!((halves(64), halves(65)), (Already, Held));
+    let pieces = |pairs: usize| {
+        let pairs: Vec<String> = (0..pairs).map(|it| format!("'S:n{it}:a'")).collect();
+        translated(&document(&allow(&format!("{{'StringNotEquals':{{'P:sub':[{}]}}}}", pairs.join(",")))))
+    };
+    assert_eq!((pieces(255).verdict, pieces(255).added.len()), (Translated, 2));
+    assert_eq!(pieces(256).verdict, Held);
 }
