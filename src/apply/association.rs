@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::restart::pods_of;
 use super::step::{Doubt, Look, Way};
-use super::{Broken, Trouble};
+use super::{Broken, Trouble, trust};
 use crate::inventory::{Association, AssociationDetail, Mode, Pod, Seen};
 use crate::model::{ClusterArn, RoleArn, Subject};
 use crate::ports::{JournalStore, NewAssociation, PortError, Sight, World};
@@ -186,16 +186,20 @@ async fn user_of<'a, W: World, J: JournalStore>(
                     Err(PortError::NotFound(_)) => Ok(None),
                     answer => answer.map(Some),
                 };
-                let detail = way.patience.ask(ask).await?;
-                let uses = detail.is_some_and(|detail| detail.role_arn == *role_arn);
-                let (id, namespace, name) = (&it.id, &it.namespace, &it.service_account);
-                Ok::<_, Broken>(uses.then(|| format!("association {id} of {namespace}/{name} to leave the role")))
+                let detail = way.patience.ask(ask).await?.filter(|it| it.role_arn == *role_arn);
+                let Some(detail) = detail else { return Ok(None) };
+                let (namespace, service_account) = (it.namespace.clone(), it.service_account.clone());
+                let subject = Subject { cluster: cluster.clone(), namespace, service_account };
+                // An association that others made, and let in by a statement of their own, is no user of ours.
+                let is_theirs = !detail.disable_session_tags && trust::lets_in_without_us(way, &subject).await?;
+                let words = || format!("association {} of {}/{}", it.id, it.namespace, it.service_account);
+                Ok::<_, Broken>((!is_theirs).then(words))
             })
             .buffered(DESCRIBES_AT_A_TIME)
             .try_collect()
             .await?;
         if let Some(user) = users.into_iter().flatten().next() {
-            return Ok(Some(User::Association(user)));
+            return Ok(Some(User::Association(format!("{user} to leave the role"))));
         }
     }
     Ok(None)

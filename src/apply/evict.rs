@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::restart::{Subjects, current, pods_of};
+use super::restart::{Subjects, current, gone_with_it, pods_of};
 use super::step::Way;
 use super::{Broken, End, Trouble};
 use crate::inventory::Pod;
@@ -19,7 +19,10 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
     };
     loop {
         // Its own facts first: what is not the planned workload is not touched.
-        let now = current(way, &on, uid).await?;
+        let Some(now) = current(way, &on, uid).await? else {
+            way.start().await?;
+            return Ok(gone_with_it(&on));
+        };
         let all = pods_of(way, on.subject).await?;
         let pods = on.own(&all);
         let wrong: Vec<&Pod> =

@@ -8,18 +8,23 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use jiff::Timestamp;
 
+use super::wait::patiently;
 use super::{ApplyError, Progress};
 use crate::model::ClusterArn;
 use crate::plan::{Plan, Purpose};
-use crate::ports::{Lease, LeaseVersion, PortError, World};
+use crate::ports::{Answer, Lease, LeaseVersion, PortError, World};
 
 /// The name of the lease object.
 pub const LEASE_NAME: &str = "irsa-migrate";
 
 /// How often a lease that may be dead is looked at.
 const WATCH: Duration = Duration::from_secs(2);
+
+/// How often a write that was throttled is tried again.
+const THROTTLED: u32 = 20;
 
 struct Mine {
     version: LeaseVersion,
@@ -53,8 +58,9 @@ impl<'a, W: World> Leases<'a, W> {
 
     /// Takes the lease of each cluster of the plan, or none of them.
     pub(super) async fn take(&self, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
-        for cluster in &self.plan.clusters {
-            if let Err(error) = self.take_one(&cluster.arn, emit).await {
+        let versions = self.free(emit).await?;
+        for (cluster, version) in self.plan.clusters.iter().zip(versions) {
+            if let Err(error) = self.take_one(&cluster.arn, version.as_ref()).await {
                 self.release().await;
                 return Err(error);
             }
@@ -62,38 +68,66 @@ impl<'a, W: World> Leases<'a, W> {
         Ok(())
     }
 
-    async fn take_one(&self, cluster: &ClusterArn, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
-        let version = match self.world.lease(cluster, self.namespace(), LEASE_NAME).await? {
-            Some(lease) if !lease.holder.is_empty() => self.outlive(cluster, lease, emit).await?,
-            free => free.map(|it| it.version),
-        };
-        match self.write(cluster, version.as_ref()).await {
-            Ok(()) => Ok(()),
-            Err(PortError::Conflict(_)) => Err(locked(cluster, "another process, which was faster")),
-            Err(error) => Err(error.into()),
+    /// Waits until no lease is anybody's any more; gives the version of each that is there. Dead ones are
+    /// waited for side by side: the first that was taken would run out while the next is waited for.
+    async fn free(&self, emit: &mut dyn FnMut(Progress)) -> Result<Vec<Option<LeaseVersion>>, ApplyError> {
+        let mut waits = Vec::new();
+        for cluster in &self.plan.clusters {
+            let cluster = &cluster.arn;
+            let found = patiently(self.world, async || self.look(cluster).await).await?;
+            if let Some(lease) = found.as_ref().filter(|it| !it.holder.is_empty()) {
+                let seconds = self.seconds_to_outlive(cluster, lease)?;
+                let (cluster, holder) = (cluster.to_string(), lease.holder.clone());
+                emit(Progress::LeaseWaiting { cluster, holder, seconds });
+            }
+            waits.push(self.outlive(cluster, found));
+        }
+        try_join_all(waits).await
+    }
+
+    async fn look(&self, cluster: &ClusterArn) -> Answer<Option<Lease>> {
+        self.world.lease(cluster, self.namespace(), LEASE_NAME).await
+    }
+
+    async fn take_one(&self, cluster: &ClusterArn, version: Option<&LeaseVersion>) -> Result<(), ApplyError> {
+        let mut tries = 0;
+        loop {
+            return match self.write(cluster, version).await {
+                Ok(()) => Ok(()),
+                Err(PortError::Conflict(_)) => Err(locked(cluster, "another process, which was faster")),
+                // Nothing was written. Any other error leaves that open, and the next call of the program finds out.
+                Err(PortError::Throttled(_)) if tries < THROTTLED => {
+                    tries += 1;
+                    self.world.sleep(WATCH).await;
+                    continue;
+                }
+                Err(error) => Err(error.into()),
+            };
         }
     }
 
-    /// Waits until somebody's lease has shown no sign of life for its whole duration by our own
-    /// clock: their clock and ours may differ. One that is plainly alive is not waited for. Gives the
-    /// version that is to be written over; none where they gave it back meanwhile.
-    async fn outlive(
-        &self,
-        cluster: &ClusterArn,
-        lease: Lease,
-        emit: &mut dyn FnMut(Progress),
-    ) -> Result<Option<LeaseVersion>, ApplyError> {
+    /// How long a lease must show no sign of life. One that is plainly alive is not waited for.
+    fn seconds_to_outlive(&self, cluster: &ClusterArn, lease: &Lease) -> Result<u64, ApplyError> {
         let seconds = u64::from(lease.duration_seconds);
         let age = self.world.now().duration_since(lease.renewed_at).as_secs();
         if !self.is_kin(&lease.holder) && u64::try_from(age).unwrap_or(0) < seconds {
             return Err(locked(cluster, &lease.holder));
         }
-        let (cluster_name, holder) = (cluster.to_string(), lease.holder.clone());
-        emit(Progress::LeaseWaiting { cluster: cluster_name, holder, seconds });
+        Ok(seconds)
+    }
+
+    /// Waits until somebody's lease has shown no sign of life for its whole duration by our own
+    /// clock: their clock and ours may differ. Gives the version that is there then.
+    async fn outlive(&self, cluster: &ClusterArn, found: Option<Lease>) -> Result<Option<LeaseVersion>, ApplyError> {
+        let Some(lease) = found else { return Ok(None) };
+        if lease.holder.is_empty() {
+            return Ok(Some(lease.version));
+        }
+        let duration = Duration::from_secs(u64::from(lease.duration_seconds));
         let from = self.world.monotonic();
-        while self.world.monotonic().saturating_sub(from) < Duration::from_secs(seconds) {
+        while self.world.monotonic().saturating_sub(from) < duration {
             self.world.sleep(WATCH).await;
-            match self.world.lease(cluster, self.namespace(), LEASE_NAME).await {
+            match self.look(cluster).await {
                 Ok(Some(now)) if now.version == lease.version => {}
                 Ok(None) => return Ok(None),
                 Ok(Some(now)) => return Err(locked(cluster, &now.holder)),

@@ -29,18 +29,23 @@ pub(super) struct Subjects<'a> {
     pub(super) to: Target,
 }
 
-/// The workload as it stands; another of the same name, or none, is drift.
+/// The workload as it stands. Forward, another of the same name, or none, is drift; `None` for it on the
+/// way back: what we did to it is gone with it.
 pub(super) async fn current<W: World, J: JournalStore>(
     way: &Way<'_, '_, W, J>,
     on: &Subjects<'_>,
     uid: &str,
-) -> Result<WorkloadNow, Broken> {
+) -> Result<Option<WorkloadNow>, Broken> {
     let cluster = &on.subject.cluster;
     let now = way.patience.ask(async || way.world().workload(cluster, on.workload).await).await?;
-    let Some(now) = now else { return Err(Trouble::new(format!("{} is gone", on.workload)).into()) };
-    if now.workload.uid != uid {
-        return Err(Trouble::new(format!("{} was deleted and made again", on.workload)).into());
-    }
+    let same = now.as_ref().is_some_and(|it| it.workload.uid == uid);
+    let now = match (now.filter(|_| same), on.to) {
+        (Some(now), _) => now,
+        (None, Target::Irsa) => return Ok(None),
+        (None, Target::PodIdentity) => {
+            return Err(Trouble::new(format!("{} was deleted, or made again", on.workload)).into());
+        }
+    };
     // Forward, each pinned fact must still be so; back, nothing but the object itself matters.
     if let (Target::PodIdentity, Work::ServiceAccount(work)) = (on.to, &way.unit.work)
         && let Some(pinned) = work.workloads.iter().find(|it| it.workload == *on.workload)
@@ -50,7 +55,12 @@ pub(super) async fn current<W: World, J: JournalStore>(
             return Err(Trouble::new(format!("{}: {}", on.workload, moved.join("; "))).into());
         }
     }
-    Ok(now)
+    Ok(Some(now))
+}
+
+/// The end of a step back whose workload is gone.
+pub(super) fn gone_with_it(on: &Subjects<'_>) -> End {
+    End::Succeeded(Some(format!("{} was deleted, or made again, by others since", on.workload)))
 }
 
 /// The ServiceAccount's pods.
@@ -102,7 +112,10 @@ pub(super) async fn drive<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) ->
     };
     let mut stamped = 0;
     loop {
-        let now = current(way, &on, uid).await?;
+        let Some(now) = current(way, &on, uid).await? else {
+            way.start().await?;
+            return Ok(gone_with_it(&on));
+        };
         let pods = pods_of(way, on.subject).await?;
         let found = now.workload.stamp.as_deref();
         let where_ = judge(&now, &on.own(&pods), &on);

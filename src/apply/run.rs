@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::lease::Leases;
 use super::record::Recorder;
+use super::wait::patiently;
 use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, unit};
 use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
@@ -146,7 +147,7 @@ async fn ended_already<J: JournalStore>(journal: &J, plan: &Plan, id: &RunId) ->
 
 /// Whether the credentials and the clusters are those that the plan was made for.
 async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyError> {
-    let caller = world.caller().await?;
+    let caller = patiently(world, async || world.caller().await).await?;
     if caller.account != plan.account {
         return Err(ApplyError::WrongWorld(format!(
             "the plan is for account {}, and these credentials are of account {}",
@@ -154,7 +155,7 @@ async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyErro
         )));
     }
     for cluster in &plan.clusters {
-        let facts = world.cluster(&cluster.arn).await?;
+        let facts = patiently(world, async || world.cluster(&cluster.arn).await).await?;
         if facts.issuer.as_ref() != Some(&cluster.issuer) {
             let now = facts.issuer.map_or_else(|| "none".to_owned(), |it| it.to_string());
             return Err(ApplyError::WrongWorld(format!(
@@ -162,7 +163,7 @@ async fn recognise<W: World>(world: &W, plan: &Plan) -> Result<String, ApplyErro
                 cluster.arn, cluster.issuer
             )));
         }
-        let own = world.own_issuer(&cluster.arn).await?;
+        let own = patiently(world, async || world.own_issuer(&cluster.arn).await).await?;
         if own != cluster.issuer {
             return Err(ApplyError::WrongWorld(format!(
                 "the API server reached for cluster {} has issuer {own}, and the cluster's is {}",
@@ -269,8 +270,19 @@ async fn waves<W: World, J: JournalStore>(
             return Ok(Why::Through(wave.name.clone()));
         }
     }
+    // A rollback that could not undo all of it stays open, so that it can be run again.
+    let status = |unit: &Unit| context.recorder.unit(&unit.id.0, unit.steps.len());
+    if !context.plan.units.iter().all(|unit| has_ended(context.plan, status(unit))) {
+        return Ok(Why::Failed);
+    }
     finish(context).await?;
     Ok(Why::Ended)
+}
+
+/// Whether the run has nothing more to do with a unit. What a rollback was refused is left to undo,
+/// and is tried again.
+pub(super) fn has_ended(plan: &Plan, status: UnitStatus) -> bool {
+    status.is_ended() && (plan.purpose == Purpose::Migrate || status != UnitStatus::Refused)
 }
 
 fn is_last(plan: &Plan, wave: &Wave) -> bool {
@@ -281,7 +293,7 @@ fn is_last(plan: &Plan, wave: &Wave) -> bool {
 async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: &Wave) -> Result<Option<Why>, Halt> {
     let status = |unit: &Unit| context.recorder.unit(&unit.id.0, unit.steps.len());
     let units: Vec<&Unit> = wave.units.iter().filter_map(|id| context.plan.unit(id)).collect();
-    let todo: Vec<&Unit> = units.iter().copied().filter(|unit| !status(unit).is_ended()).collect();
+    let todo: Vec<&Unit> = units.iter().copied().filter(|unit| !has_ended(context.plan, status(unit))).collect();
     context.record(Scope::Wave(wave.name.clone()), Event::Started, None).await?;
     context.emit(Progress::WaveStarted { wave: wave.name.clone(), units: todo.len() });
     let roles_alone = units.iter().all(|it| matches!(it.work, Work::Role(_)));
@@ -315,6 +327,13 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
     }
     if not_now {
         return Ok(Some(Why::Window(next_window(context))));
+    }
+    if let Some(unit) = units.iter().find(|unit| !has_ended(context.plan, status(unit))) {
+        // Later waves may hold what does not depend on it, and that is undone all the same.
+        let why = format!("{} is not undone", unit.id);
+        context.record(Scope::Wave(wave.name.clone()), Event::Failed, Some(why.clone())).await?;
+        context.emit(Progress::WaveEnded { wave: wave.name.clone(), passed: false, detail: Some(why) });
+        return Ok(None);
     }
     let trouble = gate::pass(context, wave).await?;
     let event = if trouble.is_none() { Event::Succeeded } else { Event::Failed };

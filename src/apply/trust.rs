@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::step::{Doubt, Look, Way};
 use super::{Broken, End, Trouble};
 use crate::model::{Issuer, RoleArn, Subject};
-use crate::plan::{Plan, RoleWork, Work};
-use crate::ports::{JournalStore, World};
+use crate::plan::{Plan, PlanCluster, RoleWork, Work};
+use crate::ports::{JournalStore, PortError, World};
 use crate::trust::{self, Document, Presence, Provider, Scope, ScopeCluster, Undo};
 
 /// The work on the role that a step names, in whichever unit it stands.
@@ -36,15 +36,28 @@ impl Documents {
     }
 }
 
-/// The role's document as it stands; another role of the same name is drift.
+/// The role's document as it stands; no role, or another of the same name, is drift.
 async fn current<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>, work: &RoleWork) -> Result<Document, Broken> {
-    let role = way.patience.ask(async || way.world().role(&work.role_arn).await).await?;
+    let gone = || Trouble::new(format!("role {} was deleted", work.role_arn)).into();
+    current_if_there(way, work).await?.ok_or_else(gone)
+}
+
+/// The same; `None` where the role is gone.
+async fn current_if_there<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    work: &RoleWork,
+) -> Result<Option<Document>, Broken> {
+    let ask = async || match way.world().role(&work.role_arn).await {
+        Err(PortError::NotFound(_)) => Ok(None),
+        answer => answer.map(Some),
+    };
+    let Some(role) = way.patience.ask(ask).await? else { return Ok(None) };
     if role.role_id != work.role_id {
         let why =
             format!("role {} was deleted and made again (id {}, was {})", work.role_arn, role.role_id, work.role_id);
         return Err(Trouble::new(why).into());
     }
-    Ok(parse(&role.trust, "the role's trust policy")?)
+    Ok(Some(parse(&role.trust, "the role's trust policy")?))
 }
 
 fn own_role<'a, W: World, J: JournalStore>(way: &'a Way<'_, '_, W, J>) -> Result<&'a RoleWork, Trouble> {
@@ -91,7 +104,8 @@ pub(super) async fn remove<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -
     let work = own_role(way)?;
     let documents = Documents::of(work)?;
     let undo = async || {
-        let now = current(way, work).await?;
+        // With the role went our statement.
+        let Some(now) = current_if_there(way, work).await? else { return Ok(Undo::Nothing) };
         Ok::<_, Broken>(trust::undo(&now, &documents.before, &documents.after, &work.added))
     };
     // The text to send is that of the last look.
@@ -116,12 +130,44 @@ pub(super) async fn remove<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -
     way.start().await
 }
 
+/// Whether what is left of the role's policy without our statements surely lets Pod Identity in for a
+/// ServiceAccount.
+pub(super) async fn lets_in_without_us<W: World, J: JournalStore>(
+    way: &Way<'_, '_, W, J>,
+    subject: &Subject,
+) -> Result<bool, Broken> {
+    let work = own_role(way)?;
+    let documents = Documents::of(work)?;
+    let now = current(way, work).await?;
+    let rest = match trust::undo(&now, &documents.before, &documents.after, &work.added) {
+        Undo::Nothing => now,
+        Undo::SendOriginal(text) | Undo::SendEdited(text) => parse(&text, "the role's trust policy without ours")?,
+        Undo::Refuse(_) => return Ok(false),
+    };
+    let cluster = |it: &PlanCluster| ScopeCluster {
+        arn: it.arn.clone(),
+        issuer: it.issuer.clone(),
+        provider: Provider::Exists { client_ids: Vec::new() },
+    };
+    let clusters = way.context().plan.clusters.iter().map(cluster).collect();
+    let scope = Scope { role_account: work.role_arn.account(), clusters };
+    Ok(trust::read(&rest, &scope).pod_identity.allows(subject))
+}
+
+/// Whether a document lets Pod Identity in as planned: with our statements; or, where it did so before
+/// and nothing is added, as it was.
+fn is_prepared(now: &Document, work: &RoleWork) -> Result<bool, Trouble> {
+    if work.added.is_empty() {
+        return Ok(now.same_meaning(&Documents::of(work)?.before));
+    }
+    Ok(trust::presence(now, &work.added) == Presence::All)
+}
+
 /// Our statements, in one answer.
 pub(super) async fn seen<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -> Result<(), Broken> {
     let work = own_role(way)?;
     loop {
-        let now = current(way, work).await?;
-        if trust::presence(&now, &work.added) == Presence::All {
+        if is_prepared(&current(way, work).await?, work)? {
             return Ok(());
         }
         way.patience.pause("our statement in the role's trust policy", way.interval()).await?;
@@ -135,8 +181,7 @@ pub(super) async fn settled<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) 
     let settle = Duration::from_secs(way.context().plan.numbers.trust_settle);
     let mut since: Option<Duration> = None;
     loop {
-        let now = current(way, work).await?;
-        let present = trust::presence(&now, &work.added) == Presence::All;
+        let present = is_prepared(&current(way, work).await?, work)?;
         let clock = way.world().monotonic();
         since = if present { since.or(Some(clock)) } else { None };
         if since.is_some_and(|from| clock.saturating_sub(from) >= settle) {
@@ -153,7 +198,9 @@ pub(super) async fn restored<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>)
     let work = own_role(way)?;
     let before = Documents::of(work)?.before;
     loop {
-        let now = current(way, work).await?;
+        let Some(now) = current_if_there(way, work).await? else {
+            return Ok(Some("the role was deleted by others since".to_owned()));
+        };
         if trust::presence(&now, &work.added) == Presence::None {
             let edited = "the trust policy was edited by others since, and is left as they wrote it";
             return Ok((!now.same_meaning(&before)).then(|| edited.to_owned()));

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::run::has_ended;
 use super::{Context, Halt, Progress, UnitEnd, precheck, step};
 use crate::journal::{Event, Scope, UnitStatus};
 use crate::plan::window::{Opening, opening};
@@ -14,7 +15,7 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
     unit: &Unit,
 ) -> Result<UnitEnd, Halt> {
     let before = context.recorder.unit(&unit.id.0, unit.steps.len());
-    if before.is_ended() {
+    if has_ended(context.plan, before) {
         return Ok(UnitEnd::of(before));
     }
     if context.stop.is_asked() {
@@ -27,6 +28,10 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
         return Ok(end(context, unit, UnitEnd::NotNow, None));
     }
     context.emit(Progress::UnitStarted { unit: unit.id.clone() });
+    if before == UnitStatus::Refused {
+        // It is tried again: what was said of it no longer counts.
+        context.record(Scope::Unit(unit.id.0.clone()), Event::Started, None).await?;
+    }
     let fresh = matches!(before, UnitStatus::Pending | UnitStatus::Refused);
     if fresh
         && context.plan.purpose == Purpose::Migrate

@@ -114,16 +114,23 @@ pub(super) async fn answer<T, W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
     call: impl AsyncFn() -> Answer<T>,
 ) -> Result<T, Broken> {
+    match patiently(context.world, call).await {
+        Ok(answer) => Ok(answer),
+        Err(PortError::Credentials(why)) => Err(Halt::Credentials(why).into()),
+        Err(error) => Err(Trouble::from(error).into()),
+    }
+}
+
+/// The same, before there is a run.
+pub(super) async fn patiently<T, W: World>(world: &W, call: impl AsyncFn() -> Answer<T>) -> Answer<T> {
     let mut tries = 0;
     loop {
         match call().await {
-            Ok(answer) => return Ok(answer),
-            Err(PortError::Credentials(why)) => return Err(Halt::Credentials(why).into()),
             Err(error) if error.is_passing() && tries < TRIES => {
                 tries += 1;
-                context.world.sleep(Duration::from_secs((1 << tries.min(5)).min(30))).await;
+                world.sleep(Duration::from_secs((1 << tries.min(5)).min(30))).await;
             }
-            Err(error) => return Err(Trouble::from(error).into()),
+            answer => return answer,
         }
     }
 }

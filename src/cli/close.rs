@@ -7,6 +7,7 @@ use super::place::{self, Place};
 use crate::journal::{Event, NewEntry, RunStatus, Scope, UnitStatus};
 use crate::live::MachineClock;
 use crate::ports::{Clock as _, JournalStore as _};
+use crate::rollback::{self, Extent, RollbackError};
 
 /// Give up what a run never started, and free its clusters for other plans
 ///
@@ -37,7 +38,11 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     let in_the_middle = |it: &&crate::plan::Unit| {
         matches!(status.unit(&it.id.0, it.steps.len()), UnitStatus::Partial | UnitStatus::InDoubt | UnitStatus::Failed)
     };
-    if let Some(unit) = found.file.plan.units.iter().find(in_the_middle) {
+    // A unit that failed before it sent anything has nothing to undo, and may go no further.
+    let undo = rollback::plan(&id, &found.file.digest, &found.file.plan, &found.entries, &Extent::Run);
+    // What a rollback has not undone can be rolled back again by another one.
+    let is_untouched = matches!(undo, Err(RollbackError::Nothing | RollbackError::IsRollback(_)));
+    if let Some(unit) = found.file.plan.units.iter().find(in_the_middle).filter(|_| !is_untouched) {
         let message = format!("{} is neither done nor untouched, so the run cannot be closed", unit.id);
         return Err(CommandError::new(Exit::Incomplete, message)
             .hint(format!("go on with `irsa-migrate apply {id}`, or undo it with `irsa-migrate rollback {id}`")));

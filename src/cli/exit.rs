@@ -57,7 +57,7 @@ impl Exit {
             Why::Journal(JournalError::Locked(_) | JournalError::Open { .. }) => Self::Locked,
             Why::Journal(_) => Self::Incomplete,
         };
-        if ending.undo && ending.failed > 0 && why == Self::Incomplete {
+        if ending.undo && ending.failed + ending.refused > 0 && why == Self::Incomplete {
             Self::Stuck
         } else if ending.denied {
             Self::Denied

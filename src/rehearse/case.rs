@@ -1,7 +1,9 @@
 //! One disturbance, and what follows.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use super::broken::broken_promises;
 use super::orders::out_of_order;
 use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Stop, Why, apply};
@@ -66,7 +68,11 @@ pub struct Stage {
     bytes: Vec<u8>,
     first_call: u64,
     last_call: u64,
+    /// The calls of the undisturbed run that write.
+    writes: BTreeSet<u64>,
     entries: u64,
+    /// Units that are refused although nothing goes wrong.
+    refused: BTreeSet<String>,
 }
 
 impl Stage {
@@ -79,12 +85,17 @@ impl Stage {
         sim.world().watch();
         let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
         let first_call = sim.world().history().number_of_calls() + 1;
-        let mut stage = Self { sim, plan, bytes, first_call, last_call: 0, entries: 0 };
+        let (writes, refused) = (BTreeSet::new(), BTreeSet::new());
+        let mut stage = Self { sim, plan, bytes, first_call, last_call: 0, writes, entries: 0, refused };
         let run = stage.sim.fork();
         let journal = run.journal();
         until_ended(&run, &journal, &stage.plan)?;
+        let found = status(&run, &journal, &stage.plan)?;
+        let is_refused = |it: &&Unit| found.unit(&it.id.0, it.steps.len()) == UnitStatus::Refused;
+        stage.refused = stage.plan.units.iter().filter(is_refused).map(|it| it.id.0.clone()).collect();
         stage.all_done(&run, &journal)?;
         stage.last_call = run.world().history().number_of_calls();
+        stage.writes = run.world().history().writes().map(|it| it.number).collect();
         stage.entries = journal.appends();
         Ok(stage)
     }
@@ -106,6 +117,16 @@ impl Stage {
         let disturbances = (self.first_call..=self.last_call)
             .flat_map(|number| Fault::ALL.into_iter().map(move |fault| Disturbance::Call(number, fault)));
         with_follow_ups(disturbances)
+    }
+
+    /// Every fault, and every follow-up, at the calls that write and those right beside them, and at every
+    /// so many of the others.
+    pub fn some_calls(&self, stride: u64) -> impl Iterator<Item = Case> + use<> {
+        let near: BTreeSet<u64> = self.writes.iter().flat_map(|it| it - 1..=it + 1).collect();
+        self.calls().filter(move |it| match it.disturbance {
+            Disturbance::Call(number, _) => near.contains(&number) || number % stride.max(1) == 0,
+            Disturbance::Entry(..) => true,
+        })
     }
 
     /// Every entry of the plan's run with every way in which writing it can fail, and every follow-up.
@@ -199,15 +220,17 @@ impl Stage {
         };
         let plans: Vec<(&RunId, &Plan)> =
             std::iter::once((&run, &self.plan)).chain(undo.as_ref().map(|(run, plan)| (run, *plan))).collect();
-        let world = sim.world();
-        let mut broken: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
-        broken.extend(out_of_order(world.history(), &plans));
+        let mut broken = broken_promises(sim, &self.plan);
+        broken.extend(out_of_order(sim.world().history(), &plans));
         broken.truncate(3);
         if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join("\n"))) }
     }
 
     fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {
-        let left = stuck(&status(sim, journal, &self.plan)?, &self.plan);
+        let found = status(sim, journal, &self.plan)?;
+        let expected =
+            |it: &Unit| self.refused.contains(&it.id.0) && found.unit(&it.id.0, it.steps.len()) == UnitStatus::Refused;
+        let left = stuck(&found, &self.plan, expected);
         if left.is_empty() { Ok(()) } else { Err(format!("after going on: {left:?}")) }
     }
 }
@@ -252,7 +275,7 @@ fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), St
             Err(_) => sim.restart(),
         }
     }
-    Err(format!("does not end: {:?}", stuck(&status(sim, journal, plan)?, plan)))
+    Err(format!("does not end: {:?}", stuck(&status(sim, journal, plan)?, plan, |_| false)))
 }
 
 fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<RunStatus, String> {
@@ -264,10 +287,10 @@ fn run_of(plan: &Plan) -> Result<RunId, String> {
     Ok(RunId::of(&Digest::of(&plan.to_bytes().map_err(|error| error.to_string())?)))
 }
 
-fn stuck(status: &RunStatus, plan: &Plan) -> Vec<String> {
+fn stuck(status: &RunStatus, plan: &Plan, is_expected: impl Fn(&Unit) -> bool) -> Vec<String> {
     let line = |it: &Unit| {
         let found = status.unit(&it.id.0, it.steps.len());
-        (found != UnitStatus::Done)
+        (found != UnitStatus::Done && !is_expected(it))
             .then(|| format!("{} is {found:?}: {}", it.id, status.detail(&it.id.0).unwrap_or("")))
     };
     plan.units.iter().filter_map(line).collect()

@@ -7,6 +7,7 @@
 //! [`rehearse`] does it with a plan and the twin of its inventory: the whole plan and its undo once
 //! with nothing going wrong, and then every case on one unit of each [`Shape`].
 
+mod broken;
 mod case;
 mod nominal;
 mod orders;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use broken::broken_promises;
 pub use case::{Case, Disturbance, FollowUp, Stage};
 pub use orders::out_of_order;
 pub use report::{Gap, Left, Nominal, Report, Trial, WaveTime};

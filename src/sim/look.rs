@@ -1,5 +1,7 @@
 //! Looks at the truth, and at what a webhook may see: no calls, and in no history.
 
+use std::collections::BTreeSet;
+
 use super::cluster::{Cluster, Pod};
 use super::versioned::Observer;
 use super::world::World;
@@ -75,6 +77,21 @@ impl World {
         };
         let pods = self.clusters.get(&subject.cluster).into_iter().flat_map(Cluster::pods);
         pods.filter(|(_, it)| of_it(it)).count()
+    }
+
+    /// ServiceAccounts of which a pod is on Pod Identity.
+    #[must_use]
+    pub fn on_pod_identity(&self) -> BTreeSet<Subject> {
+        let subjects = |(arn, cluster): (&ClusterArn, &Cluster)| {
+            let pods = cluster.pods().map(|(_, it)| it).filter(|it| it.mode == Mode::PodIdentity);
+            let subject = |it: &Pod| Subject {
+                cluster: arn.clone(),
+                namespace: it.namespace.clone(),
+                service_account: it.service_account.clone(),
+            };
+            pods.filter(|it| it.gone_at.is_none()).map(subject).collect::<Vec<_>>()
+        };
+        self.clusters.iter().flat_map(subjects).collect()
     }
 
     /// What the webhook beside one API server (counted from 0) is told of a ServiceAccount's

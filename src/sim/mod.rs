@@ -9,6 +9,7 @@ mod aws;
 pub mod build;
 mod call;
 mod cluster;
+mod deeds;
 pub mod evaluate;
 mod fleet;
 mod handle;
@@ -29,6 +30,7 @@ mod world;
 
 pub use call::{Call, Reply, Service};
 pub use cluster::{Budget, BudgetRule, NeverReady, Template, Workload};
+pub use deeds::Deed;
 pub use fleet::fleet;
 pub use handle::{Sim, Stopped};
 pub use history::{Fault, Happening, History, Record};

@@ -18,6 +18,12 @@ use super::history::Happening;
 #[error("there is no {0} in this world")]
 pub struct Absent(String);
 
+impl Absent {
+    pub(crate) fn of(what: &impl ToString) -> Self {
+        Self(what.to_string())
+    }
+}
+
 impl World {
     fn foreign(&mut self, what: String) {
         self.changes += 1;

@@ -9,6 +9,7 @@ use super::access::View;
 use super::aws::{Account, Accounts, Moment};
 use super::call::{Call, Reply, Service};
 use super::cluster::{Cluster, Context, Ids};
+use super::deeds::Deed;
 use super::history::{Fault, Faults, Happening, History, Record};
 use super::versioned::{Author, Dice, Lag};
 use super::watch::Watch;
@@ -32,6 +33,8 @@ pub struct World {
     pub(crate) blind: BTreeMap<(&'static str, String), String>,
     pub(crate) limits: BTreeMap<Service, Bucket>,
     pub(crate) faults: Faults,
+    /// What others will do, by the number of the call before which they do it.
+    pub(crate) deeds: BTreeMap<u64, Vec<Deed>>,
     pub(crate) history: History,
     /// The program that calls has ended.
     pub(crate) crashed: bool,
@@ -76,6 +79,7 @@ impl World {
             blind: BTreeMap::new(),
             limits: BTreeMap::new(),
             faults: Faults::default(),
+            deeds: BTreeMap::new(),
             history: History::default(),
             crashed: false,
             changes: 0,
@@ -120,6 +124,12 @@ impl World {
         self.changes += 1;
     }
 
+    /// How late observers may be.
+    #[must_use]
+    pub fn lag(&self) -> &Lag {
+        &self.lag
+    }
+
     /// Sets what the choices between answers are drawn from.
     pub fn set_seed(&mut self, seed: u64) {
         self.dice = Dice::new(seed);
@@ -154,6 +164,7 @@ impl World {
         self.tick(at);
         self.history.calls += 1;
         let number = self.history.calls;
+        self.do_what_is_due(number);
         let fault = self.faults.at.get(&number).copied();
         self.watch_call(&call);
         let (served, answer) = self.answer(who, &call, fault);

@@ -31,6 +31,7 @@ mod promises_restored;
 mod recorded;
 mod rollback;
 mod scan;
+mod stuck;
 mod trust_corpus;
 mod trust_decisions;
 mod trust_edits;

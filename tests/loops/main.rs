@@ -4,5 +4,9 @@
 #[path = "../it/cycle.rs"]
 mod cycle;
 mod faults;
+mod harder;
 mod partition;
+mod person;
+mod schedule;
+mod schedules;
 mod shapes;

@@ -1,0 +1,145 @@
+//! Runs and rollbacks that something gets in the way of: what is in the way is waited for or told of,
+//! and once it is gone the same command goes on.
+
+use irsa_migrate::apply::Why;
+use irsa_migrate::model::{ClusterArn, RoleArn};
+use irsa_migrate::plan::Plan;
+use irsa_migrate::sim::build::Builder;
+use irsa_migrate::sim::{Fault, MemoryJournal, Sim};
+
+use crate::cycle::{carry_out, plan_of, status, undo_of};
+
+/// One ServiceAccount with a Deployment, in each of these clusters.
+fn shop(clusters: &[&str]) -> Builder {
+    let in_each = |it: Builder, cluster: &&str| {
+        it.cluster(cluster)
+            .role("cart", &[("shop", "cart")])
+            .service_account("shop", "cart", Some("cart"))
+            .deployment("shop", "cart", "cart", 2)
+    };
+    clusters.iter().fold(Builder::new(), in_each)
+}
+
+fn role() -> RoleArn {
+    RoleArn::parse("arn:aws:iam::111122223333:role/cart").expect("a role")
+}
+
+fn blue() -> ClusterArn {
+    ClusterArn::parse("arn:aws:eks:eu-west-1:111122223333:cluster/blue").expect("a cluster")
+}
+
+/// A statement that lets Pod Identity in for one ServiceAccount, or for all.
+fn by_hand(trust: &str, only: Option<&str>) -> String {
+    let condition = only.map_or_else(String::new, |name| {
+        format!(r#", "Condition": {{ "StringEquals": {{ "aws:RequestTag/kubernetes-service-account": "{name}" }} }}"#)
+    });
+    let statement = format!(
+        r#"    {{ "Sid": "ByHand", "Effect": "Allow", "Principal": {{ "Service": "pods.eks.amazonaws.com" }},
+      "Action": ["sts:AssumeRole", "sts:TagSession"]{condition} }}"#
+    );
+    trust.replace("\n  ]\n}\n", &format!(",\n{statement}\n  ]\n}}\n"))
+}
+
+/// There, with nothing in the way.
+fn migrated(builder: Builder) -> (Sim, Sim, MemoryJournal, Plan) {
+    let sim = builder.sim();
+    let plan = plan_of(&sim, "");
+    let (before, journal) = (sim.fork(), sim.journal());
+    let ending = carry_out(&sim, &journal, &plan).expect("no crash");
+    assert_eq!((ending.why, ending.refused, ending.failed), (Why::Ended, 0, 0));
+    (sim, before, journal, plan)
+}
+
+fn assert_as_before(sim: &Sim, before: &Sim) {
+    assert_eq!(sim.world().not_restored(&before.world()), Vec::<String>::new());
+}
+
+#[test]
+fn a_rollback_that_was_refused_is_run_again() {
+    let (sim, before, journal, plan) = migrated(shop(&["blue"]));
+    let issuer = plan.clusters[0].issuer.clone();
+    let account = blue().account();
+    sim.world().edit_provider(&account, &issuer, None);
+    let undo = undo_of(&sim, &journal, &plan);
+    for _ in 0..2 {
+        // IRSA cannot be proven to work, so nothing is sent; what is left is named, with the reason.
+        let ending = carry_out(&sim, &journal, &undo).expect("no crash");
+        assert_eq!((ending.why, ending.done), (Why::Failed, 0));
+        let status = status(&sim, &journal, &undo);
+        let why = status.detail(&undo.units[0].id.0).expect("a reason").to_owned();
+        assert!(why.contains("no OIDC provider"), "{why}");
+    }
+    sim.world().edit_provider(&account, &issuer, Some(&["sts.amazonaws.com"]));
+    let ending = carry_out(&sim, &journal, &undo).expect("no crash");
+    assert_eq!((ending.why, ending.done), (Why::Ended, undo.units.len()));
+    assert_as_before(&sim, &before);
+}
+
+#[test]
+fn an_association_that_lives_by_a_statement_of_others_holds_no_rollback_up() {
+    let builder = shop(&["blue"]).role("cart", &[("shop", "stock")]);
+    let trust = by_hand(&builder.trust_of("cart"), Some("stock"));
+    let builder = builder
+        .role_with("cart", &trust)
+        .service_account("shop", "stock", Some("cart"))
+        .association("shop", "stock", "cart")
+        .deployment("shop", "stock", "stock", 1);
+    let (sim, before, journal, plan) = migrated(builder);
+    let undo = undo_of(&sim, &journal, &plan);
+    assert_eq!(carry_out(&sim, &journal, &undo).expect("no crash").why, Why::Ended);
+    assert_as_before(&sim, &before);
+}
+
+#[test]
+fn one_that_lives_by_ours_does() {
+    let (sim, _, journal, plan) = migrated(shop(&["blue"]));
+    let undo = undo_of(&sim, &journal, &plan);
+    let other =
+        irsa_migrate::model::Subject { cluster: blue(), namespace: "shop".into(), service_account: "stranger".into() };
+    sim.world().edit_association(&other, Some(&role())).expect("a cluster");
+    let ending = carry_out(&sim, &journal, &undo).expect("no crash");
+    assert_eq!(ending.why, Why::Failed);
+    let trust = sim.world().trust_now(&role()).expect("a policy").to_owned();
+    assert!(trust.contains("pods.eks.amazonaws.com"), "our statement stays");
+}
+
+#[test]
+fn a_role_that_lets_pod_identity_in_already_needs_nothing() {
+    let builder = shop(&["blue"]);
+    let trust = by_hand(&builder.trust_of("cart"), None);
+    let (sim, before, journal, plan) = migrated(builder.role_with("cart", &trust));
+    assert_eq!(sim.world().trust_now(&role()), Some(trust.as_str()));
+    let undo = undo_of(&sim, &journal, &plan);
+    assert_eq!(carry_out(&sim, &journal, &undo).expect("no crash").why, Why::Ended);
+    assert_as_before(&sim, &before);
+}
+
+#[test]
+fn the_dead_leases_of_several_clusters_are_outlived_at_once() {
+    let sim = shop(&["blue", "green", "red"]).sim();
+    let plan = plan_of(&sim, "");
+    let journal = sim.journal();
+    let crash = sim.world().history().number_of_calls() + 60;
+    sim.world().fault_at(crash, Fault::CrashAfter);
+    assert!(carry_out(&sim, &journal, &plan).is_err(), "it was ended");
+    sim.restart();
+    assert_eq!(carry_out(&sim, &journal, &plan).expect("no crash").why, Why::Ended);
+}
+
+#[test]
+fn a_role_that_was_deleted_needs_no_statement_taken_out() {
+    let sim = shop(&["blue"]).sim();
+    let plan = plan_of(&sim, "");
+    let journal = sim.journal();
+    // The role alone is prepared.
+    sim.world().deny("create_association");
+    carry_out(&sim, &journal, &plan).expect("no crash");
+    sim.world().heal();
+    sim.world().edit_trust(&role(), None).expect("it is there");
+    let undo = undo_of(&sim, &journal, &plan);
+    let ending = carry_out(&sim, &journal, &undo).expect("no crash");
+    let told = status(&sim, &journal, &undo);
+    let why = told.detail(&irsa_migrate::plan::UnitId::of_role(&role()).0).unwrap_or_default().to_owned();
+    assert_eq!(ending.why, Why::Ended);
+    assert!(why.contains("deleted by others"), "{why}");
+}
