@@ -164,17 +164,19 @@ enum End {
 struct Trouble {
     why: String,
     denied: bool,
+    /// There was no answer for so long that nothing is known.
+    unanswered: bool,
 }
 
 impl Trouble {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), denied: false }
+        Self { why: why.into(), denied: false, unanswered: false }
     }
 }
 
 impl From<PortError> for Trouble {
     fn from(error: PortError) -> Self {
-        Self { why: error.to_string(), denied: matches!(error, PortError::Denied(_)) }
+        Self { why: error.to_string(), denied: matches!(error, PortError::Denied(_)), unanswered: error.is_passing() }
     }
 }
 

@@ -60,9 +60,9 @@ pub(super) async fn carry_out<W: World, J: JournalStore>(
         Ok(end) => end,
         Err(Broken::Run(halt)) => return Err(halt),
         Err(Broken::Step(trouble)) if way.status().may_be_ours() => End::Failed(way.naming_who_is_left(trouble).await),
-        // A read that is denied tells nothing of the unit: the run waits for the right to it.
-        Err(Broken::Step(trouble)) if trouble.denied => {
-            context.denied.set(true);
+        // A read that is denied or has no answer tells nothing of the unit: the run waits for it.
+        Err(Broken::Step(trouble)) if trouble.denied || trouble.unanswered => {
+            context.denied.set(context.denied.get() || trouble.denied);
             return Err(Halt::Blind(trouble.why));
         }
         Err(Broken::Step(trouble)) => End::Refused(trouble),

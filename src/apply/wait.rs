@@ -89,7 +89,10 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
         *self.last_error.borrow_mut() = Some(error.to_string());
         let seconds = (1_u64 << self.rounds.get().min(5)).min(30);
         self.rounds.set(self.rounds.get() + 1);
-        self.pause("an answer", Duration::from_secs(seconds)).await
+        self.pause("an answer", Duration::from_secs(seconds)).await.map_err(|broken| match broken {
+            Broken::Step(trouble) => Broken::Step(Trouble { unanswered: true, ..trouble }),
+            Broken::Run(halt) => Broken::Run(halt),
+        })
     }
 
     /// Asks until there is an answer.

@@ -143,3 +143,22 @@ fn a_role_that_was_deleted_needs_no_statement_taken_out() {
     assert_eq!(ending.why, Why::Ended);
     assert!(why.contains("deleted by others"), "{why}");
 }
+
+/// Before anything was sent, a role that cannot be read refuses nobody: the run waits for an answer.
+#[test]
+fn a_role_that_cannot_be_read_for_long_refuses_nobody() {
+    let sim = shop(&["blue"]).sim();
+    let plan = plan_of(&sim, "");
+    let journal = sim.journal();
+    let first = sim.world().history().number_of_calls() + 1;
+    // Behind who calls, the cluster, its issuer and its lease the first look at the role comes.
+    for call in first + 5..first + 200 {
+        sim.world().fault_at(call, Fault::Throttle);
+    }
+    let ending = carry_out(&sim, &journal, &plan).expect("no crash");
+    assert!(matches!(ending.why, Why::Blind(_)), "{ending:?}");
+    assert_eq!((ending.refused, ending.failed, sim.world().writes()), (0, 0, 0), "{ending:?}");
+    sim.world().heal();
+    let ending = carry_out(&sim, &journal, &plan).expect("no crash");
+    assert_eq!((ending.why, ending.done), (Why::Ended, plan.units.len()));
+}

@@ -19,15 +19,12 @@ use irsa_migrate::ports::PortError;
 use serde_json::json;
 
 use super::calls::{Call, Kind, Server};
-use super::stage::{Planned, Stage};
+use super::stage::Stage;
 use super::tell;
 use crate::harness::{Decide, Fate, Mode, Relay};
 use crate::wire::Said;
 
 const LANES: usize = 6;
-
-/// The exit code of what was refused.
-const REFUSED: i32 = 20;
 
 /// Of the calls that read, one of so many is hit.
 const STRIDE: usize = 6;
@@ -128,13 +125,6 @@ impl Traffic {
             Some(_) | None => Fate::Pass,
         }
     }
-
-    /// Nothing more is hit.
-    fn spend(&mut self) {
-        if let Some((_, left)) = &mut self.hit {
-            *left = 0;
-        }
-    }
 }
 
 type Shared = Arc<Mutex<Traffic>>;
@@ -189,37 +179,25 @@ impl Lane {
         let stage = &self.stage;
         stage.forget_journal().await;
         let before = stage.state().await;
-        let mut planned = stage.plan().await;
+        let planned = stage.plan().await;
         *lock(&self.traffic) = Traffic { aim: Some(aim), ..Traffic::default() };
         let mut codes = Vec::new();
-        let apply = async |planned: &Planned, codes: &mut Vec<i32>| {
-            self.until_done(&["apply", "plan.json", "--digest", &planned.digest], aim, codes).await
-        };
-        if apply(&planned, &mut codes).await == REFUSED {
-            // What could not be read for longer than its step waits: nothing was sent, and it is planned again.
-            assert_eq!((aim.kind, aim.fault), (Kind::Read, Fault::ThrottledOn));
-            assert_eq!(stage.state().await, before, "{aim:?}");
-            lock(&self.traffic).spend();
-            planned = stage.plan().await;
-            assert_eq!(apply(&planned, &mut codes).await, 0, "{aim:?}");
-        }
+        self.until_done(&["apply", "plan.json", "--digest", &planned.digest], aim, &mut codes).await;
         assert_eq!(stage.modes(&["cart"]).await, [Mode::PodIdentity].into(), "{aim:?}");
-        let back = self.until_done(&["rollback", &planned.run, "--yes"], aim, &mut codes).await;
-        assert_eq!(back, 0, "{aim:?}");
+        self.until_done(&["rollback", &planned.run, "--yes"], aim, &mut codes).await;
         assert_eq!(stage.state().await, before, "{aim:?}");
         let traffic = std::mem::take(&mut *lock(&self.traffic));
         Cycle { hit: traffic.hit.map(|it| it.0), counts: traffic.counts, codes }
     }
 
-    /// The same command, until it ends with 0, or with a refusal, which is for good. What else it may end
-    /// with is that it can go on.
-    async fn until_done(&self, args: &[&str], aim: Aim, codes: &mut Vec<i32>) -> i32 {
+    /// The same command, until it ends with 0. What else it may end with is that it can go on.
+    async fn until_done(&self, args: &[&str], aim: Aim, codes: &mut Vec<i32>) {
         for _ in 0..5 {
             let ran = self.stage.run(args).await;
             let code = ran.code.unwrap_or(-1);
             codes.push(code);
-            if [0, REFUSED].contains(&code) {
-                return code;
+            if code == 0 {
+                return;
             }
             assert!([1, 21, 22, 23, 24].contains(&code), "{aim:?}\n{}", ran.whole());
             assert!(!ran.stderr.is_empty(), "it says why\n{}", ran.whole());
