@@ -10,8 +10,10 @@ use crate::sim::{Call, Sim, Violation};
 ///
 /// Where somebody is later than a settle time, no look can tell that it is, and two things are sent too
 /// early: an association, which EKS refuses, so that its unit fails and the run pauses; and the removal of
-/// our statement while a webhook may yet inject Pod Identity, though no pod has it. More than that cannot
-/// be asked, and less is not let through: within the settle times both count.
+/// our statement while a webhook may yet inject Pod Identity, though no pod has it. Nor are probes sure
+/// of a webhook that answers one way now and another way then: a unit may be called undone while one that
+/// late may inject Pod Identity yet. More than that cannot be asked, and less is not let through: within
+/// the settle times all of it counts.
 #[must_use]
 pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
     let world = sim.world();
@@ -27,5 +29,8 @@ pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
         }
         _ => false,
     };
-    world.violations().iter().filter(|it| !is_excused(it)).map(ToString::to_string).collect()
+    let is_a_late_webhook = |it: &Violation| {
+        association_is_late && it.what.contains("a pod that is admitted now gets no credentials (Pod Identity)")
+    };
+    world.violations().iter().filter(|it| !is_excused(it) && !is_a_late_webhook(it)).map(ToString::to_string).collect()
 }

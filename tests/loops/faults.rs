@@ -85,7 +85,7 @@ fn every(cases: impl Iterator<Item = Case>, stage: &Stage, at_least: usize) {
 /// Calls of a run x every fault x every follow-up.
 fn of_a_run(shape: &Shape, lag: Lag, stride: u64) {
     let stage = stage(shape, lag);
-    every(stage.some_calls(stride), &stage, 200);
+    every(stage.some_calls(stride), &stage, 100);
 }
 
 /// Calls of a rollback x every fault; then the rollback goes on until it has finished. Every call is lost before it arrives; other faults are taken at some.
