@@ -343,7 +343,12 @@ impl<W: World> Script<'_, W> {
         self.evict(&part, &first).await;
         self.show("partitioned, the first evicted", &part).await;
         self.stamp(&part, Some("s"), None).await;
-        self.until_complete(&part).await;
+        // A StatefulSet with a partition is complete before the pods behind it are replaced.
+        let all_back = |now: &WorkloadNow, pods: &[Pod]| {
+            let (wanted, updated) = (now.rollout.wanted, now.rollout.updated);
+            updated == wanted && pods.len() == wanted as usize && pods.iter().all(|it| it.ready)
+        };
+        self.until(&part, "put back", all_back).await;
         self.show("partitioned, put back", &part).await;
     }
 
