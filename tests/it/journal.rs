@@ -15,7 +15,7 @@ fn cluster(name: &str) -> ClusterArn {
 }
 
 /// A run of a plan that is told apart by one word.
-fn run(word: &str, clusters: &[&str]) -> Run {
+pub(crate) fn run(word: &str, clusters: &[&str]) -> Run {
     let plan = format!("{{\"plan\": \"{word}\"}}\n");
     let plan_digest = Digest::of(plan.as_bytes());
     Run {

@@ -585,24 +585,9 @@ mod journal_file {
 
     use irsa_migrate::journal::{Event, NewEntry, Run, RunId, Scope};
     use irsa_migrate::live::SqliteJournal;
-    use irsa_migrate::model::Digest;
     use irsa_migrate::ports::{JournalError, JournalStore as _};
 
-    fn run(word: &str) -> Run {
-        let plan = format!("{{\"plan\": \"{word}\"}}\n");
-        let plan_digest = Digest::of(plan.as_bytes());
-        Run {
-            id: RunId::of(&plan_digest),
-            plan_digest,
-            plan,
-            reverts: None,
-            clusters: vec![super::arn("blue")],
-            actor: "arn:aws:sts::111122223333:assumed-role/platform/ann".into(),
-            tool: "0.1.0".into(),
-            opened_at: "2026-11-24T10:00:00Z".parse().unwrap(),
-            closed: false,
-        }
-    }
+    use crate::journal::run;
 
     fn entry(seq: u64) -> NewEntry {
         let at = "2026-11-24T10:00:01Z".parse().unwrap();
@@ -622,7 +607,7 @@ mod journal_file {
     async fn eight_writers_of_one_run_take_each_place_once() {
         let home = tempfile::tempdir().unwrap();
         let handles = handles(&home).await;
-        let run = run("one");
+        let run = run("one", &["blue"]);
         handles[0].open_run(&run).await.unwrap();
         for seq in 1..=20 {
             let appends = handles.iter().map(|it| async { it.append(&run.id, seq, &entry(seq)).await });
@@ -637,7 +622,7 @@ mod journal_file {
     async fn eight_plans_of_one_cluster_open_one_run() {
         let home = tempfile::tempdir().unwrap();
         let handles = handles(&home).await;
-        let runs: Vec<Run> = (0..8).map(|it| run(&format!("plan {it}"))).collect();
+        let runs: Vec<Run> = (0..8).map(|it| run(&format!("plan {it}"), &["blue"])).collect();
         let opened = handles.iter().zip(&runs).map(|(journal, run)| journal.open_run(run));
         let outcomes = futures::future::join_all(opened).await;
         let open = outcomes.iter().filter(|it| matches!(it, Err(JournalError::Open { .. }))).count();
