@@ -12,6 +12,7 @@
 
 mod association;
 mod effective;
+mod ending;
 mod evict;
 mod gate;
 mod lease;
@@ -29,9 +30,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use ending::{Ending, Why};
 pub use lease::LEASE_NAME;
 pub use progress::{Progress, UnitEnd};
-pub use run::{Ending, Why, apply};
+pub use run::apply;
 
 use crate::inventory::Inventory;
 use crate::journal::{Event, IllegalEntry, Scope};
