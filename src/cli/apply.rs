@@ -98,6 +98,10 @@ impl<W: World, J: JournalStore> Run<W, J> {
             let options = Options { through: None, ..options.clone() };
             let (_, undone) = self.carry_out(&undo, &options).await?;
             exit = exit.or(undone);
+            // Stopped, or stuck: whoever runs `rollback` again goes on with this one, and nothing else begins.
+            if undone != Exit::Done {
+                break;
+            }
         }
         Ok(exit)
     }
