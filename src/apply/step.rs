@@ -9,9 +9,6 @@ use crate::journal::{Event, Scope, StepStatus};
 use crate::plan::{Condition, Purpose, Request, Step, Target, Unit, Work};
 use crate::ports::{Answer, JournalStore, PortError, World};
 
-/// A look that is older than this decides nothing any more.
-const STALE: Duration = Duration::from_secs(2);
-
 /// A step on its way.
 pub(super) struct Way<'a, 'c, W, J> {
     pub(super) unit: &'a Unit,
@@ -160,14 +157,6 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
         Ok(End::Succeeded(detail))
     }
 
-    /// Checks once more what must hold when something is sent.
-    async fn check_when(&self) -> Result<(), Broken> {
-        match &self.step.when {
-            Some(condition) => self.until(condition).await.map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
     /// Looks, and sends until the call was answered or a look finds `After`; the step's patience ends
     /// it. `false` if it was `After` before anything was sent.
     pub(super) async fn write(
@@ -184,12 +173,12 @@ impl<'c, W: World, J: JournalStore> Way<'_, 'c, W, J> {
                 Look::Drift(why) => return Err(Trouble::new(why).into()),
                 Look::Before => {}
             }
-            let waits_from = self.world().monotonic();
-            self.check_when().await?;
-            // What was waited for may have taken long: what is sent is decided by a look right before.
-            let waited = self.world().monotonic().saturating_sub(waits_from);
-            if waited >= STALE && look().await? != Look::Before {
-                continue;
+            // What is sent is decided by a look right before: others may have written while this was waited for.
+            if let Some(condition) = &self.step.when {
+                self.until(condition).await?;
+                if look().await? != Look::Before {
+                    continue;
+                }
             }
             self.context().may_write()?;
             self.start().await?;
