@@ -151,7 +151,8 @@ pub(super) async fn lets_in_without_us<W: World, J: JournalStore>(
     };
     let clusters = way.context().plan.clusters.iter().map(cluster).collect();
     let scope = Scope { role_account: work.role_arn.account(), clusters };
-    Ok(trust::read(&rest, &scope).pod_identity.allows(subject))
+    // A grant that holds under a condition, of a date or a network, may not hold tomorrow.
+    Ok(trust::read(&rest, &scope).pod_identity.carried_for(subject).any(<[_]>::is_empty))
 }
 
 /// Whether a document lets Pod Identity in as planned: with our statements; or, where it did so before
