@@ -6,7 +6,7 @@ use std::fmt;
 use super::broken::broken_promises;
 use super::orders::out_of_order;
 use super::restored::{Undone, not_restored};
-use crate::apply::{ApplyError, Ending, Options, Stop, Why, apply};
+use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
 use crate::journal::{RunId, RunStatus, UnitStatus};
 use crate::model::Digest;
 use crate::plan::{Plan, Unit};
@@ -246,29 +246,36 @@ fn disturb(sim: &Sim, journal: &MemoryJournal, disturbance: Disturbance) {
     }
 }
 
-fn told<T, E: fmt::Display>(answer: Result<Result<T, E>, Stopped>) -> Result<T, String> {
+/// The answer, or what went wrong in words.
+pub(super) fn told<T, E: fmt::Display>(answer: Result<Result<T, E>, Stopped>) -> Result<T, String> {
     answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// The attempt that the fault hits, and the end of the fault.
 fn first_attempt(sim: &Sim, journal: &MemoryJournal, bytes: &[u8]) {
     // It may be refused before a run is opened: nothing was sent then.
-    if carry_out(sim, journal, bytes).is_err() {
+    if carry_out(sim, journal, bytes, &mut |_| {}).is_err() {
         sim.restart();
     }
     sim.world().heal();
 }
 
-fn carry_out(sim: &Sim, journal: &MemoryJournal, bytes: &[u8]) -> Result<Result<Ending, ApplyError>, Stopped> {
+/// Carries a plan out as far as it goes at once.
+pub(super) fn carry_out(
+    sim: &Sim,
+    journal: &MemoryJournal,
+    bytes: &[u8],
+    emit: &mut dyn FnMut(Progress),
+) -> Result<Result<Ending, ApplyError>, Stopped> {
     let (options, stop) = (Options { through: None, holder: "rehearsal".to_owned() }, Stop::default());
-    sim.run(async { apply(sim, journal, bytes, &options, &stop, &mut |_| {}).await })
+    sim.run(async { apply(sim, journal, bytes, &options, &stop, emit).await })
 }
 
 /// Carries a plan out again and again, as a person would, until every unit has ended.
 fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), String> {
     let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
     for _ in 0..TRIES {
-        match carry_out(sim, journal, &bytes) {
+        match carry_out(sim, journal, &bytes, &mut |_| {}) {
             Ok(Ok(ending)) if ending.why == Why::Ended => return Ok(()),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error.to_string()),

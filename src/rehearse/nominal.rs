@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::case::{self, told};
+use super::orders::out_of_order;
 use super::report::{Gap, Left, Nominal, WaveTime};
 use super::restored::{Undone, not_restored};
 use super::shape::{Pair, reduced_inventory, reduced_plan, roles};
 use super::{Telling, lag};
-use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
+use crate::apply::{Ending, Progress, Why};
 use crate::inventory::Inventory;
 use crate::journal::{Entry, RunId, RunStatus, UnitStatus};
 use crate::model::{Digest, Subject};
@@ -74,9 +76,7 @@ fn carry_out(
     emit: &mut dyn FnMut(Progress),
 ) -> Result<Ending, String> {
     let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
-    let (options, stop) = (Options { through: None, holder: "rehearsal".to_owned() }, Stop::default());
-    let ran = sim.run(async { apply(sim, journal, &bytes, &options, &stop, emit).await });
-    ran.map_err(|error| error.to_string())?.map_err(|error: ApplyError| error.to_string())
+    told(case::carry_out(sim, journal, &bytes, emit))
 }
 
 fn forward(sim: &Sim, journal: &MemoryJournal, plan: &Plan, found: &mut Nominal, tell: &mut dyn FnMut(Telling<'_>)) {
@@ -164,8 +164,8 @@ fn back(
     found: &mut Nominal,
     tell: &mut dyn FnMut(Telling<'_>),
 ) -> Result<(), String> {
-    let (run, digest, entries) = entries(sim, journal, plan)?;
-    let undo = match rollback::plan(&run, &digest, plan, &entries, &Extent::Run) {
+    let (forward, digest, entries) = entries(sim, journal, plan)?;
+    let undo = match rollback::plan(&forward, &digest, plan, &entries, &Extent::Run) {
         Ok(undo) => undo,
         Err(RollbackError::Nothing) => return Ok(()),
         Err(error) => return Err(format!("P3: there is no undo: {error}")),
@@ -189,6 +189,7 @@ fn back(
     }
     let (run, _, entries) = self::entries(sim, journal, &undo)?;
     let status = RunStatus::of(&entries).map_err(|error| error.to_string())?;
+    found.broken.extend(out_of_order(sim.world().history(), &[(&forward, plan), (&run, &undo)]));
     let undone = Undone { plan: &undo, run: &run, status: &status };
     let broken = not_restored(&before.world(), &sim.world(), Some(undone));
     if broken.is_empty() {
