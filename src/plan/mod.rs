@@ -11,6 +11,7 @@
 mod answer;
 pub mod check;
 mod make;
+mod numbers;
 mod pinned;
 mod role;
 pub mod settings;
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use make::{PlanError, plan};
+pub use numbers::Numbers;
 pub use pinned::{Move, PinnedWorkload};
 pub use settings::Settings;
 pub use step::{Condition, Request, RoleWork, Step, SubjectWork, Target, Unit, UnitId, Work};
@@ -33,7 +35,7 @@ pub use times::probes_in_a_row;
 use crate::findings::{Finding, Target as About};
 use crate::journal::RunId;
 use crate::model::{AccountId, ClusterArn, Digest, Format, FormatError, Issuer, Kind};
-use settings::{ApplyRules, Numbers, Waiver};
+use settings::{ApplyRules, Waiver};
 use window::Window;
 
 /// The annotation in a workload's template that is our mark, and makes it roll.

@@ -137,7 +137,7 @@ impl<'a> Maker<'a> {
     }
 
     fn effective(&self, to: Target) -> Step {
-        let time = times::effective(&self.settings.numbers, &self.settings.apply, self.probes);
+        let time = times::effective(&self.settings.numbers, &self.settings.apply, self.probes, to);
         let until = Condition::Effective {
             subject: self.subject.clone(),
             role_arn: self.role_arn.clone(),

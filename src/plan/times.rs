@@ -1,8 +1,9 @@
 //! How long steps take: what is expected, and when they have failed.
 
+use super::Numbers;
 use super::pinned::{Move, PinnedWorkload};
-use super::settings::{ApplyRules, Effective, Numbers};
-use super::step::Step;
+use super::settings::{ApplyRules, Effective};
+use super::step::{Step, Target};
 
 /// A time that is expected, and the one after which the step has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +39,15 @@ pub(super) fn unused(numbers: &Numbers) -> Times {
     Times { expected: CALL * 2, timeout: numbers.effective_timeout }
 }
 
-/// Enough probes in a row, after the time that an association usually takes.
-pub(super) fn effective(numbers: &Numbers, rules: &ApplyRules, probes: u32) -> Times {
+/// Enough probes in a row, after the time that an association usually takes; on the way back for no
+/// shorter than that takes at most.
+pub(super) fn effective(numbers: &Numbers, rules: &ApplyRules, probes: u32, to: Target) -> Times {
     let usual = numbers.association_settle.min(15);
     match rules.effective {
         Effective::Probe => {
-            Times { expected: usual + u64::from(probes) * numbers.probe_interval, timeout: numbers.effective_timeout }
+            let probed = usual + u64::from(probes) * numbers.probe_interval;
+            let least = if to == Target::Irsa { numbers.association_settle } else { 0 };
+            Times { expected: probed.max(least), timeout: numbers.effective_timeout + least }
         }
         Effective::Observe => {
             Times { expected: numbers.association_settle, timeout: numbers.association_settle + numbers.call_timeout }

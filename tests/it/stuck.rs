@@ -2,10 +2,11 @@
 //! and once it is gone the same command goes on.
 
 use irsa_migrate::apply::Why;
+use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
 use irsa_migrate::model::{ClusterArn, RoleArn};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Fault, MemoryJournal, Service, Sim};
+use irsa_migrate::sim::{Call, Fault, MemoryJournal, Service, Sim};
 
 use crate::cycle::{carry_out, plan_of, status, undo_of};
 
@@ -158,4 +159,60 @@ fn a_role_that_cannot_be_read_for_long_refuses_nobody() {
     sim.world().set_limit(Service::Iam, 100.0, 100.0);
     let ending = carry_out(&sim, &journal, &plan).expect("no crash");
     assert_eq!((ending.why, ending.done), (Why::Ended, plan.units.len()));
+}
+
+#[test]
+fn one_that_lives_by_a_condition_of_others_does_too() {
+    let builder = shop(&["blue"]).role("cart", &[("shop", "stock")]);
+    let by_hand = by_hand(&builder.trust_of("cart"), Some("stock"));
+    let until = r#""Condition": { "DateLessThan": { "aws:CurrentTime": "2030-01-01T00:00:00Z" }, "StringEquals""#;
+    let trust = by_hand
+        .replace(r#""Condition": { "StringEquals": { "aws:RequestTag"#, &format!("{until}: {{ \"aws:RequestTag"));
+    assert_ne!(trust, by_hand);
+    let builder = builder
+        .role_with("cart", &trust)
+        .service_account("shop", "stock", Some("cart"))
+        .association("shop", "stock", "cart")
+        .deployment("shop", "stock", "stock", 1);
+    let sim = builder.sim();
+    let plan = plan_of(&sim, "");
+    let journal = sim.journal();
+    carry_out(&sim, &journal, &plan).expect("no crash");
+    let undo = undo_of(&sim, &journal, &plan);
+    // What holds today may not hold tomorrow: our statement stays as long as the association does.
+    assert_eq!(carry_out(&sim, &journal, &undo).expect("no crash").why, Why::Failed);
+    let ours = plan.units.iter().find_map(|it| match &it.work {
+        irsa_migrate::plan::Work::Role(work) => work.added.first().map(|it| it.sid.clone()),
+        irsa_migrate::plan::Work::ServiceAccount(_) => None,
+    });
+    let ours = ours.expect("a statement is added");
+    assert!(sim.world().trust_now(&role()).expect("a policy").contains(&ours));
+}
+
+#[test]
+fn a_workload_that_was_deleted_holds_no_rollback_up() {
+    let (sim, before, journal, plan) = migrated(shop(&["blue"]));
+    let at = WorkloadRef { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: "cart".into() };
+    sim.world().delete_workload(&blue(), &at).expect("it is there");
+    let undo = undo_of(&sim, &journal, &plan);
+    let ending = carry_out(&sim, &journal, &undo).expect("no crash");
+    assert_eq!((ending.why, ending.done), (Why::Ended, undo.units.len()));
+    assert_as_before(&sim, &before);
+}
+
+/// A webhook that is late may give new pods an association that is gone, and no look shows it: only
+/// time rules it out.
+#[test]
+fn a_rollback_waits_until_every_webhook_has_seen_the_deletion() {
+    let (sim, _, journal, plan) = migrated(shop(&["blue"]));
+    let undo = undo_of(&sim, &journal, &plan);
+    assert_eq!(carry_out(&sim, &journal, &undo).expect("no crash").why, Why::Ended);
+    let world = sim.world();
+    let at = |wanted: fn(&Call) -> bool| {
+        world.history().writes().rfind(|it| wanted(&it.call)).map(|it| it.at).expect("it was sent")
+    };
+    let deleted = at(|it| matches!(it, Call::DeleteAssociation { .. }));
+    let put_back = at(|it| matches!(it, Call::Stamp { .. }));
+    let waited = put_back.duration_since(deleted).as_secs();
+    assert!(waited >= i64::try_from(plan.numbers.association_settle).expect("a time"), "only {waited} s");
 }

@@ -5,9 +5,9 @@ use super::super::names::Names;
 use super::super::words::{count, seconds};
 use crate::journal::RunId;
 use crate::model::Digest;
-use crate::plan::settings::{Effective, Numbers, OnFailure, RestartRule};
+use crate::plan::settings::{Effective, OnFailure, RestartRule};
 use crate::plan::window::{Day, Window};
-use crate::plan::{Move, Plan, Purpose, Work};
+use crate::plan::{Move, Numbers, Plan, Purpose, Work};
 
 pub(super) fn title(plan: &Plan) -> Line {
     match &plan.purpose {
