@@ -3,34 +3,53 @@
 use std::time::Duration;
 
 use crate::model::Subject;
-use crate::plan::Plan;
-use crate::sim::{Call, Sim, Violation};
+use crate::plan::{Numbers, Plan, Work};
+use crate::sim::{Call, Sim, Violation, World};
 
 /// The promises that were broken since the watch began; none is what is wanted.
 ///
-/// Where somebody is later than a settle time, no look can tell that it is, and two things are sent too
-/// early: an association, which EKS refuses, so that its unit fails and the run pauses; and the removal of
-/// our statement while a webhook may yet inject Pod Identity, though no pod has it. Nor are probes sure
-/// of a webhook that answers one way now and another way then: a unit may be called undone while one that
-/// late may inject Pod Identity yet. More than that cannot be asked, and less is not let through: within
-/// the settle times all of it counts.
+/// Within the settle times all of it counts. Where somebody is later than a settle time, no look can tell
+/// that it is, and two things cannot be asked. An association may be sent too early: EKS refuses it, so
+/// that its unit fails and the run pauses. And a webhook that still injects Pod Identity longer than
+/// `association_settle` after an association was deleted, and by chance never into a probe, may do so into
+/// a pod that comes up then, while our statement is being removed or is gone.
 #[must_use]
 pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
     let world = sim.world();
-    let (lag, numbers) = (world.lag(), &plan.numbers);
-    let trust_is_late = lag.sts > Duration::from_secs(numbers.trust_settle);
-    let association_is_late = world.longest_lag() > Duration::from_secs(numbers.association_settle);
-    let call_of = |it: &Violation| world.history().calls().find(|call| call.number == it.after_call);
-    let is_excused = |it: &Violation| match call_of(it).map(|it| (&it.call, it.applied)) {
-        Some((Call::CreateAssociation(_), false)) => trust_is_late && it.what.contains("associated before"),
-        Some((Call::SetTrust { .. }, _)) => {
-            let is_about = |subject: &Subject| it.what.contains(&format!("stops trusting {subject}, which uses"));
-            association_is_late && it.what.contains("Pod Identity") && !world.on_pod_identity().iter().any(is_about)
-        }
-        _ => false,
+    let is_excused = |it: &Violation| is_refused(&world, &plan.numbers, it) || is_of_a_late_webhook(&world, plan, it);
+    world.violations().iter().filter(|it| !is_excused(it)).map(ToString::to_string).collect()
+}
+
+/// An association that is sent before IAM has told EKS of a trust policy, and is refused.
+fn is_refused(world: &World, numbers: &Numbers, violation: &Violation) -> bool {
+    let is_late = world.lag().sts > Duration::from_secs(numbers.trust_settle);
+    let call = world.history().calls().find(|it| it.number == violation.after_call);
+    let is_refused = call.is_some_and(|it| matches!(it.call, Call::CreateAssociation(_)) && !it.applied);
+    is_late && is_refused && violation.what.contains("associated before")
+}
+
+/// A pod, or one that would be admitted, that a webhook gives Pod Identity longer after the deletion of
+/// its association than is waited for.
+fn is_of_a_late_webhook(world: &World, plan: &Plan, violation: &Violation) -> bool {
+    let settle = Duration::from_secs(plan.numbers.association_settle);
+    let is_late = |subject: &Subject| {
+        let deleted = world.unassociated_since(subject, violation.at);
+        deleted.is_some_and(|it| violation.at.duration_since(it).unsigned_abs() >= settle)
     };
-    let is_a_late_webhook = |it: &Violation| {
-        association_is_late && it.what.contains("a pod that is admitted now gets no credentials (Pod Identity)")
+    let is_what = |subject: &Subject| {
+        let (pod, what) = (format!("{subject}: pod "), &violation.what);
+        what.starts_with(&pod) && what.ends_with("gets no credentials from Pod Identity")
+            || *what == format!("{subject}: a pod that is admitted now gets no credentials (Pod Identity)")
+            || what.ends_with(&format!("stops trusting {subject}, which uses Pod Identity"))
     };
-    world.violations().iter().filter(|it| !is_excused(it) && !is_a_late_webhook(it)).map(ToString::to_string).collect()
+    let mut subjects = plan.units.iter().filter_map(|it| match &it.work {
+        Work::ServiceAccount(work) => Some(&work.subject),
+        Work::Role(_) => None,
+    });
+    world.longest_lag() > settle && subjects.any(|it| is_what(it) && is_late(it))
+}
+
+/// Whether somebody is told of things later than a run waits for.
+pub(super) fn is_later_than_waited_for(sim: &Sim, numbers: &Numbers) -> bool {
+    sim.world().longest_lag() > Duration::from_secs(numbers.trust_settle.min(numbers.association_settle))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::broken::broken_promises;
+use super::broken::{broken_promises, is_later_than_waited_for};
 use super::orders::out_of_order;
 use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
@@ -145,12 +145,16 @@ impl Stage {
         let journal = sim.journal();
         disturb(&sim, &journal, case.disturbance);
         first_attempt(&sim, &journal, &self.bytes);
+        let mut paused = false;
         if case.follow_up != FollowUp::Rollback {
-            until_ended(&sim, &journal, &self.plan)?;
-            self.all_done(&sim, &journal)?;
+            let ended = until_ended(&sim, &journal, &self.plan).and_then(|()| self.all_done(&sim, &journal));
+            paused = ended.is_err() && self.may_pause(&sim, &journal)?;
+            if !paused {
+                ended?;
+            }
         }
         let mut undo = None;
-        if case.follow_up != FollowUp::Resume {
+        if case.follow_up != FollowUp::Resume || paused {
             undo = self.undo(&sim, &journal)?;
             if let Some(undo) = &undo {
                 until_ended(&sim, &journal, undo)?;
@@ -224,6 +228,14 @@ impl Stage {
         broken.extend(out_of_order(sim.world().history(), &plans));
         broken.truncate(3);
         if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join("\n"))) }
+    }
+
+    /// Where somebody is later than a settle time, a unit may fail for good: as many restarts as were planned
+    /// were too few. It says so, and is rolled back.
+    fn may_pause(&self, sim: &Sim, journal: &MemoryJournal) -> Result<bool, String> {
+        let found = status(sim, journal, &self.plan)?;
+        let failed = |it: &Unit| found.unit(&it.id.0, it.steps.len()) == UnitStatus::Failed;
+        Ok(is_later_than_waited_for(sim, &self.plan.numbers) && self.plan.units.iter().any(failed))
     }
 
     fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {

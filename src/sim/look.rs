@@ -1,6 +1,6 @@
 //! Looks at the truth, and at what a webhook may see: no calls, and in no history.
 
-use std::collections::BTreeSet;
+use jiff::Timestamp;
 
 use super::cluster::{Cluster, Pod};
 use super::versioned::Observer;
@@ -79,19 +79,12 @@ impl World {
         pods.filter(|(_, it)| of_it(it)).count()
     }
 
-    /// ServiceAccounts of which a pod is on Pod Identity.
-    #[must_use]
-    pub fn on_pod_identity(&self) -> BTreeSet<Subject> {
-        let subjects = |(arn, cluster): (&ClusterArn, &Cluster)| {
-            let pods = cluster.pods().map(|(_, it)| it).filter(|it| it.mode == Mode::PodIdentity);
-            let subject = |it: &Pod| Subject {
-                cluster: arn.clone(),
-                namespace: it.namespace.clone(),
-                service_account: it.service_account.clone(),
-            };
-            pods.filter(|it| it.gone_at.is_none()).map(subject).collect::<Vec<_>>()
-        };
-        self.clusters.iter().flat_map(subjects).collect()
+    /// Since when a ServiceAccount had no association any more, at some moment; `None` if it had one, or never had.
+    pub(crate) fn unassociated_since(&self, subject: &Subject, at: Timestamp) -> Option<Timestamp> {
+        let key = (subject.namespace.clone(), subject.service_account.clone());
+        let versions = self.clusters.get(&subject.cluster)?.env.associations.get(&key)?;
+        let newest = versions.log().iter().rfind(|it| it.at <= at)?;
+        newest.value.is_none().then_some(newest.at)
     }
 
     /// What the webhook beside one API server (counted from 0) is told of a ServiceAccount's

@@ -214,8 +214,18 @@ impl<'a> Story<'a> {
         if !broken.is_empty() {
             return Err(format!("broken: {:?}", &broken[..broken.len().min(3)]));
         }
-        let left = self.not_restored()?;
+        let mut left = self.not_restored()?;
+        left.retain(|it| !self.is_of_a_late_webhook(it));
         if left.is_empty() { Ok(()) } else { Err(format!("after rolling back: {left:?}")) }
+    }
+
+    /// A pod that came up on Pod Identity after all was undone, by a webhook that is later than is waited for:
+    /// `broken_promises` says why that is let through.
+    fn is_of_a_late_webhook(&self, line: &str) -> bool {
+        let settle = Duration::from_secs(self.plans[0].numbers.association_settle);
+        let lag = &self.schedule.lag;
+        let is_late = lag.webhook > settle || lag.webhooks.values().any(|it| *it > settle);
+        is_late && line.starts_with("modes of ") && line.contains("Pod Identity")
     }
 
     /// What no rollback has brought back, and none has told of.
