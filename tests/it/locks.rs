@@ -583,7 +583,7 @@ fn a_rollback_leaves_the_other_operators_statement() {
 mod journal_file {
     //! The journal's own lock, in the file that the program uses.
 
-    use irsa_migrate::journal::{Event, NewEntry, Run, RunId, Scope};
+    use irsa_migrate::journal::{Event, NewEntry, Run, Scope};
     use irsa_migrate::live::SqliteJournal;
     use irsa_migrate::ports::{JournalError, JournalStore as _};
 
