@@ -291,7 +291,7 @@ impl<'a> Planner<'a> {
             said.push("The waves are the default ones: one ServiceAccount first, then all others.".to_owned());
         }
         if !self.waived.is_empty() {
-            said.push("What the waivers below are about may go wrong all the same.".to_owned());
+            said.push("What the waivers of this plan are about may go wrong all the same.".to_owned());
         }
         said
     }

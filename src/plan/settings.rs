@@ -264,6 +264,11 @@ impl Settings {
                 return fail(format!("the waiver of {} for {:?} gives no reason", waiver.code, waiver.subject));
             }
         }
+        if self.trust.mode == trust::Mode::Open {
+            return fail(
+                "mode = \"open\" is new access, and is asked for role by role, under [trust.roles]".to_owned(),
+            );
+        }
         let numbers = &self.numbers;
         if numbers.has_zero_limit() {
             return fail("limits, rates and probe_interval must be at least 1".to_owned());
@@ -381,6 +386,7 @@ mod tests {
         refused("[[wave]]\nname = \"a\"\nsize = 0", "size 0");
         refused("[numbers]\nlease_duration = 30", "lease_duration");
         refused("[numbers]\nprobe_interval = 0", "at least 1");
+        refused("[trust]\nmode = \"open\"", "role by role");
         refused("[[window]]\ndays = []\nstart = \"22:00\"\nminutes = 1\ntime_zone = \"UTC\"", "at least one day");
     }
 }

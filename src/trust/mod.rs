@@ -42,6 +42,7 @@ pub use document::{Document, Invalid, MAX_CHARACTERS};
 pub use edit::{AddStatement, Edit, EditError, RemoveStatement, RemoveSubject};
 pub use grants::{Carried, Except, Grant, Grants, Place as GrantPlace};
 pub use pattern::{MAX_PATTERN, Pattern, PatternError};
+pub(crate) use prove::is_inside;
 pub use prove::{OverBudget, Proof, Relation, Witness, prove};
 pub use read::{Reading, read};
 pub use reason::{Code, Place, Reason, Weight};

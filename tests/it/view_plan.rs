@@ -6,7 +6,7 @@ use irsa_migrate::plan::{Plan, Settings, plan};
 use irsa_migrate::view::text::Look;
 use irsa_migrate::view::{self, markdown, text};
 
-use crate::inventories::{Fleet, several, trust};
+use crate::inventories::{Fleet, role_arn, several, trust};
 
 fn planned(inventory: &Inventory, settings: &str) -> (Plan, Digest) {
     let plan = plan(inventory, &Settings::parse(settings).expect("settings")).expect("a plan");
@@ -110,4 +110,31 @@ fn names_of_others_do_no_harm_in_a_pull_request() {
         let (before, _) = line.split_once("<script>").expect("the tag");
         assert!(before.matches("``").count() % 2 == 1, "{line}");
     }
+}
+
+/// A role that a whole namespace may assume, and one ServiceAccount there that has it.
+fn a_whole_namespace() -> Inventory {
+    let trust = trust(&[("blue", "shop:*")]).replace("StringEquals", "StringLike");
+    Fleet::of(&["blue"]).role("cart", &trust).account("blue", "shop", "cart", "cart").0
+}
+
+/// Whether a table has this row.
+fn has_row(shown: &str, row: &str) -> bool {
+    shown.lines().any(|it| it.split_whitespace().collect::<Vec<_>>().join(" ") == row)
+}
+
+#[test]
+fn whom_a_pattern_covers_is_let_in_by_it() {
+    let tight = shown(&a_whole_namespace(), "[trust]\nmode = \"tight\"", 100);
+    assert!(has_row(&tight, "blue shop * yes not all") && has_row(&tight, "blue shop cart yes yes"), "{tight}");
+    assert!(tight.contains("for 1 role fewer than that") && !tight.contains("NEW ACCESS"), "{tight}");
+}
+
+#[test]
+fn new_access_is_said_in_the_plans_head() {
+    let open = format!("[trust.roles]\n\"{}\" = \"open\"", role_arn("cart"));
+    let open = shown(&a_whole_namespace(), &open, 100);
+    assert!(open.contains("NEW ACCESS to 1 role") && open.contains("MORE than that"), "{open}");
+    assert!(has_row(&open, "blue * * not all yes") && has_row(&open, "any other * * no yes"), "{open}");
+    assert!(has_row(&open, "blue shop * yes yes"), "{open}");
 }

@@ -1,6 +1,6 @@
 //! The head of a plan: which one it is, what it does in short, and by which numbers.
 
-use super::super::doc::{Block, Doc, Line, caution, faint, line, name, strong};
+use super::super::doc::{Block, Doc, Line, bad, caution, faint, line, name, strong};
 use super::super::names::Names;
 use super::super::words::{count, seconds};
 use crate::journal::RunId;
@@ -8,6 +8,7 @@ use crate::model::Digest;
 use crate::plan::settings::{Effective, OnFailure, RestartRule};
 use crate::plan::window::{Day, Window};
 use crate::plan::{Move, Numbers, Plan, Purpose, Work};
+use crate::trust::Relation;
 
 pub(super) fn title(plan: &Plan) -> Line {
     match &plan.purpose {
@@ -37,6 +38,13 @@ pub(super) fn facts(plan: &Plan, digest: &Digest, names: &Names) -> Block {
         facts.push((if index == 0 { "clusters" } else { "" }, line.and(format!(", {servers}"))));
     }
     facts.push(("does", does(plan)));
+    let wider = related(plan, Relation::Wider);
+    if wider > 0 && plan.purpose == Purpose::Migrate {
+        facts.push((
+            "access",
+            line![bad("NEW ACCESS"), format!(" to {}, as the settings ask for", count(wider, "role"))],
+        ));
+    }
     if plan.purpose == Purpose::Migrate {
         facts.push(("holds", holds(plan)));
     }
@@ -73,6 +81,13 @@ fn restarts(plan: &Plan) -> (usize, usize) {
     let ours: Vec<u32> =
         subjects.flat_map(|it| &it.workloads).filter(|it| it.moves != Move::ByOwner).map(|it| it.replicas).collect();
     (ours.iter().map(|it| usize::try_from(*it).unwrap_or(usize::MAX)).sum(), ours.len())
+}
+
+/// How many roles get statements that relate so to what IRSA grants.
+fn related(plan: &Plan, relation: Relation) -> usize {
+    let is_meant =
+        |work: &Work| matches!(work, Work::Role(role) if role.proof.relation == relation && !role.added.is_empty());
+    plan.units.iter().filter(|it| is_meant(&it.work)).count()
 }
 
 fn does(plan: &Plan) -> Line {
@@ -166,11 +181,21 @@ fn forward(plan: &Plan) -> Vec<Line> {
         Effective::Probe => "Once dry runs show that every API server gives new pods Pod Identity",
         Effective::Observe => "After a while, without a proof (`effective = \"observe\"`)",
     };
+    let unlike = |relation, how: &str| match related(plan, relation) {
+        0 => String::new(),
+        roles => format!("; for {} {how}", count(roles, "role")),
+    };
+    let fewer = unlike(Relation::Narrower, "fewer than that");
+    let more = unlike(Relation::Wider, "MORE than that, which is new access");
+    let undone = match plan.rules.on_failure {
+        OnFailure::Pause => "",
+        OnFailure::UndoUnit => "; then what failed is undone",
+    };
     vec![
-        Line::from(
+        Line::from(format!(
             "Wave prepare: each role's trust policy gets statements that let in by Pod Identity whom it lets in \
-             by IRSA today. Nobody uses them yet, and nothing else in the policy changes.",
-        ),
+             by IRSA today{fewer}{more}. Nobody uses them yet, and nothing else in the policy changes."
+        )),
         Line::from(
             "Then, wave by wave, each ServiceAccount gets a Pod Identity association. That is the switch: pods that \
              start from then on use Pod Identity. Pods that run keep IRSA until they are replaced.",
@@ -179,7 +204,8 @@ fn forward(plan: &Plan) -> Vec<Line> {
             "{proof}, the ServiceAccount's workloads are restarted as listed, and every pod is looked at."
         )),
         Line::from(format!(
-            "After each wave its pods are watched for {bake}. If a unit fails, the others of its wave go on, and the next wave does not start."
+            "After each wave its pods are watched for {bake}. If a unit fails, the others of its wave go on, and \
+             the next wave does not start{undone}."
         )),
         Line::from(
             "Nothing of IRSA is taken away: annotations and the policies' own statements stay, so that every \

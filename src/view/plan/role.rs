@@ -1,7 +1,5 @@
 //! A role's unit: what its trust policy becomes, and the proof that access stays the same.
 
-use std::collections::BTreeMap;
-
 use similar::{ChangeTag, TextDiff};
 
 use super::super::doc::{Block, Doc, Line, Sign, bad, caution, good, line, name};
@@ -9,7 +7,7 @@ use super::super::finding::listed;
 use super::super::names::Names;
 use crate::model::RoleArn;
 use crate::plan::{Plan, Purpose, RoleWork, Unit, Work};
-use crate::trust::{Grant, GrantPlace, Grants, Proof, Relation};
+use crate::trust::{Grant, GrantPlace, Grants, OverBudget, Proof, Relation, is_inside};
 
 pub(super) fn unit(doc: &mut Doc, plan: &Plan, unit: &Unit, work: &RoleWork, names: &Names) {
     super::unit_heading(doc, "Role ", &names.role(&work.role_arn));
@@ -80,24 +78,32 @@ fn relation(proof: &Proof, names: &Names) -> Line {
 
 /// Who is let in, before and after.
 fn grants(before: &Grants, after: &Grants, names: &Names) -> Block {
-    let mut all: BTreeMap<&Grant, (bool, bool)> = BTreeMap::new();
-    for grant in before {
-        all.entry(grant).or_default().0 = true;
-    }
-    for grant in after {
-        all.entry(grant).or_default().1 = true;
-    }
-    let yes = |it: bool| Line::from(if it { "yes" } else { "no" });
-    let row = |(grant, (was, is)): (&Grant, (bool, bool))| {
+    let row = |grant: &Grant| {
         let cluster = match &grant.cluster_arn {
             GrantPlace::Cluster(arn) => names.cluster(arn),
             GrantPlace::Elsewhere => "any other".to_owned(),
         };
         let account = line![name(grant.service_account.as_str())].and(conditions(grant));
-        vec![line![name(cluster)], line![name(grant.namespace.as_str())], account, yes(was), yes(is)]
+        let (was, is) = (Line::from(within(grant, before)), Line::from(within(grant, after)));
+        vec![line![name(cluster)], line![name(grant.namespace.as_str())], account, was, is]
     };
     let head = vec!["cluster", "namespace", "ServiceAccount", "before", "after"];
-    Block::Table { head, rows: all.into_iter().map(row).collect() }
+    Block::Table { head, rows: before.union(after).iter().map(row).collect() }
+}
+
+/// Whether all whom a grant lets in are let in: by itself, or by others of the set that cover it.
+fn within(grant: &Grant, set: &Grants) -> &'static str {
+    match is_inside(grant, set) {
+        Ok(true) => "yes",
+        Ok(false) if is_one(grant) || !set.iter().any(|it| it.cluster_arn == grant.cluster_arn) => "no",
+        Ok(false) => "not all",
+        Err(OverBudget) => "not known",
+    }
+}
+
+/// Whether it is about one ServiceAccount, by its name.
+fn is_one(grant: &Grant) -> bool {
+    grant.namespace.as_literal().is_some() && grant.service_account.as_literal().is_some()
 }
 
 /// What narrows a grant.
