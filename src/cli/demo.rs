@@ -52,6 +52,7 @@ pub(crate) fn run(_: &Args, printer: Printer) -> Result<Exit, CommandError> {
     demo.chapter("5. Roll back", &format!("irsa-migrate rollback {run}"))?;
     let undo = rollback::plan(&demo.find(&journal, run)?, &Extent::Run)?;
     printer.show(Shown::Text, &view::plan::in_short(&undo.plan, &undo.digest), || Ok(().into()))?;
+    printer.data("\n")?;
     demo.carry_out(&journal, &undo)?;
 
     demo.chapter("6. Compare the world with what it was", "")?;

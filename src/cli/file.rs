@@ -22,13 +22,18 @@ pub(crate) const MOST_OF_AN_INVENTORY: u64 = 512 * MIB;
 const MOST_OF_SETTINGS: u64 = MIB;
 /// The settings that are read where no others are named.
 const SETTINGS: &str = "irsa-migrate.toml";
+/// Settings are read before anything else happens.
+const NOTHING_DONE: &str = "nothing was done";
 
 /// A file's bytes, if there are no more than `most`.
 pub(crate) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, CommandError> {
     let shown = path.display();
     let fail = |error: &io::Error| {
         let failed = CommandError::usage(format!("{what} {shown} cannot be read: {error}"));
-        if error.kind() == io::ErrorKind::NotFound { failed.hint("is the path right?") } else { failed }
+        failed.hint(match error.kind() {
+            io::ErrorKind::PermissionDenied => "may this user read it?",
+            _ => "is the path right?",
+        })
     };
     let file = File::open(path).map_err(|error| fail(&error))?;
     let mut bytes = Vec::new();
@@ -109,16 +114,24 @@ pub(crate) fn settings(named: Option<&Path>) -> Result<(Settings, Option<PathBuf
     })?;
     let settings = Settings::parse(&text).map_err(|error| match error {
         SettingsError::Toml(error) => {
-            let place = error.span().map(|it| text[..it.start.min(text.len())].lines().count().max(1));
-            let line = place.map(|it| format!(" in line {it}")).unwrap_or_default();
-            CommandError::usage(format!("the settings {shown} cannot be used{line}: {}", error.message()))
-                .hint("an unknown key is an error, so that a misspelt one is not taken for none")
+            let line = error.span().map(|it| format!(" in line {}", line_of(&text, it.start))).unwrap_or_default();
+            let hint = if error.message().starts_with("unknown field") {
+                "an unknown key is an error, so that a misspelt one is not taken for none"
+            } else {
+                NOTHING_DONE
+            };
+            CommandError::usage(format!("the settings {shown} cannot be used{line}: {}", error.message())).hint(hint)
         }
         SettingsError::Window(_) | SettingsError::Value(_) => {
-            CommandError::usage(format!("the settings {shown} cannot be used: {error}")).hint("nothing was planned")
+            CommandError::usage(format!("the settings {shown} cannot be used: {error}")).hint(NOTHING_DONE)
         }
     })?;
     Ok((settings, Some(path.to_owned())))
+}
+
+/// The line of a text that a place in it lies on, the first being 1.
+fn line_of(text: &str, place: usize) -> usize {
+    text.bytes().take(place).filter(|it| *it == b'\n').count() + 1
 }
 
 fn at(path: &Path, error: CommandError) -> CommandError {

@@ -150,7 +150,7 @@ impl Printer {
 
     /// Asks a person; only `yes` counts as yes.
     pub(crate) fn ask(&self, question: &str) -> bool {
-        self.say_raw(&format!("{} Type `yes` to go on: ", plain(question)));
+        self.say_raw(&format!("\n{} Type `yes` to go on: ", plain(question)));
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         read.is_ok() && answer.trim() == "yes"

@@ -48,7 +48,7 @@ pub(crate) struct Args {
 /// What the rights are for.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum For {
-    /// Reading: scan, plan, show
+    /// Reading: scan, plan, verify
     Scan,
     /// Carrying out a plan, and undoing it
     Apply,

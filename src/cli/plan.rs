@@ -7,8 +7,10 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::out::{Printer, Shown};
 use super::{file, scan};
+use crate::inventory::Inventory;
 use crate::model::Digest;
-use crate::plan::{self, PlanError, Settings};
+use crate::plan::settings::Waiver;
+use crate::plan::{self, Plan, PlanError, Settings};
 use crate::view;
 
 /// Plan a migration: the dry run
@@ -16,9 +18,10 @@ use crate::view;
 /// Shows what would be done, in which order, what will not and why. Nothing is changed. The plan's file is what
 /// `apply` takes; its digest is what a reviewer quotes.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("from").args(["inventory", "cluster"]).required(true)))]
 pub(crate) struct Args {
     /// The inventory to plan from
-    #[arg(long, value_name = "FILE", conflicts_with = "cluster", required_unless_present = "cluster")]
+    #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
     /// A cluster to scan now, by its ARN, or by its name with --region; may be repeated
     #[arg(long, value_name = "ARN|NAME")]
@@ -49,6 +52,9 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
         }
     };
     let plan = make(&inventory, &settings)?;
+    for unused in unused_waivers(&settings, &inventory, &plan) {
+        printer.say(&unused);
+    }
     let bytes = plan.to_bytes()?;
     let digest = Digest::of(&bytes);
     if let Some(path) = &args.out {
@@ -63,11 +69,24 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     })
 }
 
+/// The waivers that answer for nothing, each with the reason: a misspelt subject looks like an answer that was given.
+fn unused_waivers(settings: &Settings, inventory: &Inventory, plan: &Plan) -> Vec<String> {
+    let unused = settings.waivers.iter().filter(|it| !plan.waived.contains(it));
+    let told = |it: &Waiver| {
+        let why = if it.expires <= inventory.taken_at {
+            "it had expired when the inventory was taken"
+        } else if !it.code.explain().waivable {
+            "no waiver counts for this finding"
+        } else {
+            "there is no such finding about it"
+        };
+        format!("The waiver of {} for {} is not used: {why}.", it.code, it.subject)
+    };
+    unused.map(told).collect()
+}
+
 /// A plan from an inventory.
-pub(crate) fn make(
-    inventory: &crate::inventory::Inventory,
-    settings: &Settings,
-) -> Result<crate::plan::Plan, CommandError> {
+pub(crate) fn make(inventory: &Inventory, settings: &Settings) -> Result<Plan, CommandError> {
     plan::plan(inventory, settings).map_err(|error| match error {
         PlanError::Window(error) => CommandError::usage(format!("the settings cannot be used: {error}")),
         PlanError::Json(error) => error.into(),

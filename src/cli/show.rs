@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::apply::may_be_carried_out;
 use super::error::CommandError;
 use super::exit::Exit;
 use super::file;
@@ -46,7 +47,8 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
 
 fn plan(it: &file::PlanFile, output: Shown, printer: Printer) -> Result<Exit, CommandError> {
     printer.show(output, &view::plan::plan(&it.plan, &it.digest), || view::plan::json(&it.plan, &it.digest))?;
-    Ok(Exit::Done)
+    // Whoever reviews a plan that nobody may carry out should not have to apply it to be told so.
+    may_be_carried_out(it).map(|()| Exit::Done)
 }
 
 /// What a file says that it is.

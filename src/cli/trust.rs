@@ -168,6 +168,10 @@ fn mode(args: &Args) -> Result<Mode, CommandError> {
     let named = !args.service_accounts.is_empty();
     match args.mode {
         None if named => Ok(Mode::Tight),
+        Some(ModeName::Equivalent | ModeName::Open) if named => {
+            Err(CommandError::usage("--service-account names whom tight mode grants, and another mode is asked for")
+                .hint("leave one of the two out"))
+        }
         None | Some(ModeName::Equivalent) => Ok(Mode::Equivalent),
         Some(ModeName::Open) => Ok(Mode::Open),
         Some(ModeName::Tight) if named => Ok(Mode::Tight),

@@ -89,6 +89,7 @@ fn an_inventory_with_reads_that_failed() {
 #[test]
 fn a_file_that_is_not_there() {
     refused("missing", &Home::new(), &["show", "plan.json"]);
+    refused("folder", &Home::new(), &["show", "."]);
 }
 
 #[test]
@@ -124,6 +125,10 @@ fn a_plan_that_grants_more_than_it_says() {
         ),
     );
     refused("edited", &home, &["apply", "plan.json"]);
+    // Whoever reviews it is told so too.
+    let seen = home.run(&["show", "plan.json"]);
+    assert_eq!(seen.code, Some(2), "{}", seen.whole());
+    assert!(seen.stdout.contains("Migration plan") && seen.stderr.contains("does not hold"), "{}", seen.whole());
 }
 
 #[test]
@@ -197,6 +202,28 @@ fn settings_that_cannot_be_meant() {
     let home = home();
     home.write("irsa-migrate.toml", "[numbers]\ntrust_settle = 60\ntrust_setle = 1\n");
     refused("settings", &home, &["plan", "--inventory", "inventory.json"]);
+    home.write("irsa-migrate.toml", "[apply]\nrestart = \"never\"\n");
+    refused("settings_value", &home, &["plan", "--inventory", "inventory.json"]);
+}
+
+#[test]
+fn waivers_that_answer_for_nothing_are_told() {
+    let home = home();
+    let waiver = |code: &str, expires: &str| {
+        format!("[[waiver]]\ncode = \"{code}\"\nsubject = \"shop/crat\"\nreason = \"none\"\nexpires = \"{expires}\"\n")
+    };
+    let never = "2999-01-01T00:00:00Z";
+    let waivers =
+        [waiver("SECOND_ROLE", never), waiver("SECOND_ROLE", "2000-01-01T00:00:00Z"), waiver("FARGATE", never)];
+    home.write("irsa-migrate.toml", waivers.concat());
+    let seen = home.run(&["plan", "--inventory", "inventory.json"]);
+    assert_eq!(seen.code, Some(0), "{}", seen.whole());
+    insta::assert_snapshot!(seen.stderr);
+}
+
+#[test]
+fn a_plan_from_nothing() {
+    refused("plan_from_nothing", &Home::new(), &["plan"]);
 }
 
 #[test]

@@ -45,6 +45,8 @@ fn the_named_ones_and_everybody() {
     assert_eq!(check("trust_tight", "176-eq-and-notequals.json", &named), Some(0));
     assert_eq!(check("trust_open", "176-eq-and-notequals.json", &["--mode", "open"]), Some(0));
     assert_eq!(check("trust_tight_unnamed", "176-eq-and-notequals.json", &["--mode", "tight"]), Some(2));
+    let both = [&named[..], &["--mode", "open"]].concat();
+    assert_eq!(check("trust_open_and_named", "176-eq-and-notequals.json", &both), Some(2));
 }
 
 #[test]
