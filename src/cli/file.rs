@@ -30,10 +30,8 @@ pub(crate) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, Comman
     let shown = path.display();
     let fail = |error: &io::Error| {
         let failed = CommandError::usage(format!("{what} {shown} cannot be read: {error}"));
-        failed.hint(match error.kind() {
-            io::ErrorKind::PermissionDenied => "may this user read it?",
-            _ => "is the path right?",
-        })
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        failed.hint(if denied { "may this user read it?" } else { "is the path right?" })
     };
     let file = File::open(path).map_err(|error| fail(&error))?;
     let mut bytes = Vec::new();

@@ -28,6 +28,7 @@ mod precheck;
 mod promises;
 mod promises_orders;
 mod promises_restored;
+mod readme;
 mod recorded;
 mod rollback;
 mod scan;
