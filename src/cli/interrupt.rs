@@ -37,3 +37,43 @@ async fn next(signal: &mut Option<Signal>) {
         None => pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ctrl-C, for this process alone; whoever listens must have begun to.
+    fn press() {
+        let pid = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    }
+
+    #[tokio::test]
+    async fn once_asks_the_work_to_stop_and_twice_gives_it_up() {
+        let stop = Stop::default();
+        let pressing = async {
+            press();
+            while !stop.is_asked() {
+                tokio::task::yield_now().await;
+            }
+            press();
+        };
+        let (ended, ()) = tokio::join!(biased; carry_out(pending::<()>(), &stop, Printer::new()), pressing);
+        assert_eq!(ended, None);
+    }
+
+    #[tokio::test]
+    async fn work_that_stops_as_asked_ends_by_itself() {
+        let stop = Stop::default();
+        let work = async {
+            while !stop.is_asked() {
+                tokio::task::yield_now().await;
+            }
+            "paused"
+        };
+        // The listening begins before the key is pressed: in this order.
+        let pressing = async { press() };
+        let (ended, ()) = tokio::join!(biased; carry_out(work, &stop, Printer::new()), pressing);
+        assert_eq!(ended, Some("paused"));
+    }
+}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::findings::Finding;
 use crate::inventory::{Mode, WorkloadRef};
 use crate::model::{ClusterArn, Issuer, RoleArn, Subject};
-use crate::trust::{AddStatement, Grants, Proof};
+use crate::trust::{AddStatement, Grants, Proof, Relation};
 
 use super::pinned::PinnedWorkload;
 
@@ -94,6 +94,14 @@ pub struct RoleWork {
     pub characters: u32,
     /// The account's own limit for them.
     pub quota: u32,
+}
+
+impl RoleWork {
+    /// Whether our statements let somebody in whom nothing lets in today, as only mode `open` does.
+    #[must_use]
+    pub fn is_new_access(&self) -> bool {
+        self.proof.relation == Relation::Wider && !self.added.is_empty()
+    }
 }
 
 /// A ServiceAccount, and how it moves.

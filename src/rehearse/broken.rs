@@ -8,7 +8,7 @@ use crate::sim::{Call, Sim, Violation, World};
 
 /// The promises that were broken since the watch began; none is what is wanted.
 ///
-/// Within the settle times all of it counts. Where somebody is later than a settle time, no look can tell
+/// Within the settle times all of it counts, but for new access that the plan says is asked for. Where somebody is later than a settle time, no look can tell
 /// that it is, and two things cannot be asked. An association may be sent too early: EKS refuses it, so
 /// that its unit fails and the run pauses. And a webhook that still injects Pod Identity longer than
 /// `association_settle` after an association was deleted, and by chance never into a probe, may do so into
@@ -16,8 +16,19 @@ use crate::sim::{Call, Sim, Violation, World};
 #[must_use]
 pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
     let world = sim.world();
-    let is_excused = |it: &Violation| is_refused(&world, &plan.numbers, it) || is_of_a_late_webhook(&world, plan, it);
+    let is_excused = |it: &Violation| {
+        is_asked_for(plan, it) || is_refused(&world, &plan.numbers, it) || is_of_a_late_webhook(&world, plan, it)
+    };
     world.violations().iter().filter(|it| !is_excused(it)).map(ToString::to_string).collect()
+}
+
+/// New access to a role for which the settings ask for it, and the plan says so.
+pub(super) fn is_asked_for(plan: &Plan, violation: &Violation) -> bool {
+    let is_meant = |work: &Work| {
+        matches!(work, Work::Role(it) if it.is_new_access()
+            && violation.what.ends_with(&format!(" assume {}", it.role_arn)))
+    };
+    violation.promise == "P1" && plan.units.iter().any(|it| is_meant(&it.work))
 }
 
 /// An association that is sent before IAM has told EKS of a trust policy, and is refused.

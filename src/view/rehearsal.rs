@@ -3,7 +3,7 @@
 use super::doc::{Block, Doc, Line, bad, caution, good, line, name, strong};
 use super::names::Names;
 use super::words::{count, seconds};
-use crate::plan::{Plan, UnitId};
+use crate::plan::{Plan, Unit, UnitId, Work};
 use crate::rehearse::{Faults, Gap, Report, Trial};
 
 /// How many ServiceAccounts are listed by their gaps: the longest are what a person plans for.
@@ -15,7 +15,7 @@ pub fn report(report: &Report, plan: &Plan) -> Doc {
     let names = Names::of(plan);
     let mut doc = Doc::default();
     doc.heading(1, title(report));
-    doc.push(facts(report, &names));
+    doc.push(facts(report, plan, &names));
     broken(&mut doc, report);
     left(&mut doc, report, plan, &names);
     times(&mut doc, report);
@@ -37,7 +37,7 @@ fn times_of(number: usize) -> String {
     if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
-fn facts(report: &Report, names: &Names) -> Block {
+fn facts(report: &Report, plan: &Plan, names: &Names) -> Block {
     let nominal = &report.nominal;
     let mut facts = vec![
         ("plan", line![name(&report.plan)]),
@@ -50,6 +50,11 @@ fn facts(report: &Report, names: &Names) -> Block {
             },
         ),
     ];
+    let asked_for: Vec<String> = plan.units.iter().filter_map(|it| new_access(it, names)).collect();
+    if !asked_for.is_empty() {
+        facts
+            .push(("new access", line![bad(asked_for.join(", ")), ": the settings ask for it, and it is not counted"]));
+    }
     let working: u64 = nominal.waves.iter().map(|it| it.seconds).sum();
     let mut takes = Line::from(format!("about {}", seconds(working)));
     if nominal.window_seconds > 0 {
@@ -65,6 +70,14 @@ fn facts(report: &Report, names: &Names) -> Block {
     }
     facts.push(("tried", tried(report)));
     Block::Facts(facts)
+}
+
+/// The role that a unit opens, as the settings ask for.
+fn new_access(unit: &Unit, names: &Names) -> Option<String> {
+    match &unit.work {
+        Work::Role(work) if work.is_new_access() => Some(format!("role {}", names.role(&work.role_arn))),
+        Work::Role(_) | Work::ServiceAccount(_) => None,
+    }
 }
 
 fn tried(report: &Report) -> Line {

@@ -4,7 +4,7 @@ use irsa_migrate::inventory::{Inventory, WorkloadKind};
 use irsa_migrate::plan::{Settings, plan};
 
 use crate::cli::Home;
-use crate::inventories::{Fleet, one, several, trust};
+use crate::inventories::{Fleet, one, role_arn, several, trust};
 
 /// A report without its times and numbers of calls, which change with how steps wait.
 fn timeless(report: &str) -> String {
@@ -86,6 +86,16 @@ fn units_that_would_not_end_are_told() {
     for said in
         ["not every unit ends", "The run stops before its end: a unit failed", "shop/cart  failed", "none was broken"]
     {
+        assert!(seen.stdout.contains(said), "{said}: {}", seen.stdout);
+    }
+}
+
+#[test]
+fn new_access_that_is_asked_for_is_told_and_breaks_no_promise() {
+    let open = format!("[trust.roles]\n\"{}\" = \"open\"\n", role_arn("cart"));
+    let seen = home(&no_pods(), &open).run(&["rehearse", "plan.json", "--without-faults"]);
+    assert_eq!(seen.code, Some(0), "{}", seen.whole());
+    for said in ["none was broken", "role cart: the settings ask for it, and it is not counted"] {
         assert!(seen.stdout.contains(said), "{said}: {}", seen.stdout);
     }
 }

@@ -7,7 +7,7 @@ use crate::journal::RunId;
 use crate::model::Digest;
 use crate::plan::settings::{Effective, OnFailure, RestartRule};
 use crate::plan::window::{Day, Window};
-use crate::plan::{Move, Numbers, Plan, Purpose, Work};
+use crate::plan::{Move, Numbers, Plan, Purpose, RoleWork, Work};
 use crate::trust::Relation;
 
 pub(super) fn title(plan: &Plan) -> Line {
@@ -38,7 +38,7 @@ pub(super) fn facts(plan: &Plan, digest: &Digest, names: &Names) -> Block {
         facts.push((if index == 0 { "clusters" } else { "" }, line.and(format!(", {servers}"))));
     }
     facts.push(("does", does(plan)));
-    let wider = related(plan, Relation::Wider);
+    let wider = roles(plan, RoleWork::is_new_access);
     if wider > 0 && plan.purpose == Purpose::Migrate {
         facts.push((
             "access",
@@ -83,11 +83,14 @@ fn restarts(plan: &Plan) -> (usize, usize) {
     (ours.iter().map(|it| usize::try_from(*it).unwrap_or(usize::MAX)).sum(), ours.len())
 }
 
-/// How many roles get statements that relate so to what IRSA grants.
-fn related(plan: &Plan, relation: Relation) -> usize {
-    let is_meant =
-        |work: &Work| matches!(work, Work::Role(role) if role.proof.relation == relation && !role.added.is_empty());
-    plan.units.iter().filter(|it| is_meant(&it.work)).count()
+/// How many roles are so.
+fn roles(plan: &Plan, are: impl Fn(&RoleWork) -> bool) -> usize {
+    plan.units.iter().filter(|it| matches!(&it.work, Work::Role(role) if are(role))).count()
+}
+
+/// Whether our statements let in fewer than IRSA does today.
+fn is_narrower(role: &RoleWork) -> bool {
+    role.proof.relation == Relation::Narrower && !role.added.is_empty()
 }
 
 fn does(plan: &Plan) -> Line {
@@ -181,12 +184,12 @@ fn forward(plan: &Plan) -> Vec<Line> {
         Effective::Probe => "Once dry runs show that every API server gives new pods Pod Identity",
         Effective::Observe => "After a while, without a proof (`effective = \"observe\"`)",
     };
-    let unlike = |relation, how: &str| match related(plan, relation) {
+    let unlike = |number, how: &str| match number {
         0 => String::new(),
         roles => format!("; for {} {how}", count(roles, "role")),
     };
-    let fewer = unlike(Relation::Narrower, "fewer than that");
-    let more = unlike(Relation::Wider, "MORE than that, which is new access");
+    let fewer = unlike(roles(plan, is_narrower), "fewer than that");
+    let more = unlike(roles(plan, RoleWork::is_new_access), "MORE than that, which is new access");
     let undone = match plan.rules.on_failure {
         OnFailure::Pause => "",
         OnFailure::UndoUnit => "; then what failed is undone",
