@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_in_json_is_its_text() {
+        let scope = Scope::Step { unit: "role:cart".into(), step: 2 };
+        assert_eq!(serde_json::to_value(&scope).unwrap(), "step:2:role:cart");
+        assert_eq!(serde_json::from_value::<Scope>("wave:prepare".into()).unwrap(), Scope::Wave("prepare".into()));
+    }
+
+    #[test]
+    fn a_run_is_named_by_twelve_hexadecimal_digits() {
+        assert_eq!(RunId::parse("0123456789ab").unwrap().as_str(), "0123456789ab");
+        for text in ["", "0123456789a", "0123456789abc", "0123456789ag", "0123456789AB"] {
+            assert!(RunId::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn events_survive_being_written() {
         for event in Event::ALL {
             assert_eq!(Event::from_word(event.as_str()), Some(event));

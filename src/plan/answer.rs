@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::settings::{Doubt, Effective, RestartRule, Settings, Waiver};
+use super::settings::{Doubt, RestartRule, Settings, Waiver};
 use crate::findings::{Code, Finding, Severity, Target};
 
 /// What is left of some findings.
@@ -53,7 +53,6 @@ fn is_settled(finding: &Finding, settings: &Settings) -> bool {
             settings.owners.default.is_some() || settings.owners.roles.contains_key(role)
         }
         (Code::RestartByOwner, _) => settings.apply.restart == RestartRule::ByOwner,
-        (Code::ApiServersUnknown, _) => settings.apply.effective == Effective::Observe,
         _ => false,
     }
 }

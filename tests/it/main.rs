@@ -24,6 +24,7 @@ mod locks;
 mod permissions;
 mod plan_check;
 mod planner;
+mod planner_answers;
 mod precheck;
 mod promises;
 mod promises_orders;

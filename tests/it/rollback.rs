@@ -1,8 +1,10 @@
 //! From a plan and what happened to the plan that undoes it.
 
+use irsa_migrate::findings::Code;
 use irsa_migrate::journal::{Entry, Event, RunId, Scope};
-use irsa_migrate::model::Digest;
+use irsa_migrate::model::{Digest, Kind};
 use irsa_migrate::plan::check::check;
+use irsa_migrate::plan::settings::Waiver;
 use irsa_migrate::plan::{Plan, Settings, UnitId, plan};
 use irsa_migrate::rollback::{self, Extent, RollbackError};
 
@@ -118,4 +120,21 @@ fn what_is_not_there_is_said() {
     assert!(matches!(again, Err(RollbackError::IsRollback(_))));
     let broken = case.step(&cart(), 0, Event::Succeeded);
     assert!(matches!(broken.undo(&Extent::Run), Err(RollbackError::Illegal(_))));
+}
+
+#[test]
+fn an_undo_is_a_plan_of_the_program_that_makes_it() {
+    let mut case = Case::new().done(&shared());
+    // As another program wrote it, with an answer to a finding that an undo does not ask about.
+    case.plan.format.minor += 1;
+    case.plan.tool = "0.0.1".to_owned();
+    case.plan.waived.push(Waiver {
+        code: Code::SecondRole,
+        subject: "shop/cart".to_owned(),
+        reason: "nobody calls it".to_owned(),
+        expires: "2026-11-25T12:00:00Z".parse().expect("a time"),
+    });
+    let undo = case.undo(&Extent::Run).expect("an undo");
+    assert_eq!((undo.format, undo.tool.as_str()), (Kind::Plan.current(), env!("CARGO_PKG_VERSION")));
+    assert_eq!(undo.waived, []);
 }

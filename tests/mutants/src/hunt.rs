@@ -23,7 +23,11 @@ pub fn stage(stage: Stage, mutants: &[&Mutant], tests: &[Test<'_>], bench: (&Pat
     let (begun, done, caught) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
     pool::each(&alive, |worker, mutant| {
         let bench = Bench { crate_folder: bench.0, scratch: pool::folder(bench.1, worker)? };
-        let reaching = tests.iter().filter(|it| it.stage == stage && it.reaches.contains(&mutant.id)).collect();
+        let mut reaching: Vec<&Test<'_>> =
+            tests.iter().filter(|it| it.stage == stage && it.reaches.contains(&mutant.id)).collect();
+        // What caught another mutant of the file is likely to catch this one. The sort keeps the order otherwise.
+        let catchers = to.catchers(&mutant.file);
+        reaching.sort_by_key(|it| !catchers.contains(&it.name));
         let end = live_with(mutant, reaching, &bench)?;
         if end.is_some() {
             caught.fetch_add(1, Ordering::Relaxed);

@@ -72,6 +72,15 @@ impl Results {
         self.of(mutant).into_iter().find_map(|it| Some((it.stage, it.caught_by?)))
     }
 
+    /// The tests that have caught a mutant of this file.
+    pub fn catchers(&self, file: &str) -> BTreeSet<String> {
+        let Ok(known) = self.known.lock() else { return BTreeSet::new() };
+        let of_file = known.values().flatten().filter(|it| it.name.split(':').next() == Some(file));
+        // Without the note of how it ended.
+        let names = of_file.filter_map(|it| it.caught_by.as_deref()?.split(' ').next());
+        names.map(str::to_owned).collect()
+    }
+
     pub fn add(&self, outcome: Outcome) -> Result<()> {
         let mut known = self.known.lock().map_err(|_| anyhow!("a worker panicked"))?;
         let mut file = OpenOptions::new().append(true).open(&self.path).context("the file of results")?;
