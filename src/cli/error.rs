@@ -44,6 +44,7 @@ fn hint_of_port(error: &PortError) -> Option<&'static str> {
         PortError::Credentials(_) => Some(
             "the usual AWS settings are read: AWS_PROFILE, environment, SSO, instance; `aws sts get-caller-identity` shows whether they work",
         ),
+        PortError::Unreachable(said) if is_of_aws(said) => Some("does this machine reach AWS, in this region?"),
         PortError::Unreachable(_) => {
             Some("is this machine on the cluster's network? With a tunnel or a proxy, name the kubeconfig's --context")
         }
@@ -54,6 +55,11 @@ fn hint_of_port(error: &PortError) -> Option<&'static str> {
         | PortError::Invalid(_)
         | PortError::Server(_) => None,
     }
+}
+
+/// Whether what was said names a call to AWS, which is done by its service's name.
+fn is_of_aws(said: &str) -> bool {
+    ["sts:", "iam:", "eks:"].iter().any(|it| said.starts_with(it))
 }
 
 fn with_hint(error: CommandError, hint: Option<&str>) -> CommandError {
@@ -73,6 +79,8 @@ impl From<ScanError> for CommandError {
     fn from(error: ScanError) -> Self {
         let said = error.to_string();
         match &error {
+            // Nothing is known of the credentials where nobody could be asked.
+            ScanError::Caller(port @ PortError::Unreachable(_)) => port.clone().into(),
             ScanError::Caller(port) => with_hint(Self::new(Exit::of_port(port), said), hint_of_port(port)),
             ScanError::NoCluster(_) => Self::usage(said).hint("`aws eks list-clusters --region REGION` lists them"),
             ScanError::Twice(_) => Self::usage(said).hint("name each cluster once"),
@@ -148,5 +156,20 @@ impl From<RollbackError> for CommandError {
 impl From<serde_json::Error> for CommandError {
     fn from(error: serde_json::Error) -> Self {
         Self::new(Exit::Unexpected, format!("the result cannot be written as JSON: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_reached_is_told_apart() {
+        let unreachable = |said: &str| PortError::Unreachable(said.to_owned());
+        let aws = CommandError::from(ScanError::Caller(unreachable("sts:GetCallerIdentity: refused")));
+        assert!(aws.exit == Exit::Unexpected && !aws.message.contains("credentials"), "{aws:?}");
+        assert!(aws.hints[0].contains("reach AWS"), "{aws:?}");
+        let cluster = CommandError::from(unreachable("list pods: https://127.0.0.1:9: refused"));
+        assert!(cluster.hints[0].contains("--context"), "{cluster:?}");
     }
 }
