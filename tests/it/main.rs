@@ -3,6 +3,7 @@
 
 mod api_server;
 mod architecture;
+mod asked;
 mod aws;
 mod cli;
 mod cli_demo;
@@ -21,6 +22,7 @@ mod gate;
 mod inventories;
 mod journal;
 mod locks;
+mod pace;
 mod permissions;
 mod plan_check;
 mod planner;

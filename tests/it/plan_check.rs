@@ -154,4 +154,26 @@ fn a_unit_that_is_missing_doubled_or_in_another_wave_is_refused() {
     refused(&|it| it["surprise"] = Value::from(1), "an unknown field");
     refused(&|it| it["format"]["minor"] = Value::from(99), "a newer format");
     refused(&|it| it["numbers"]["lease_duration"] = Value::from(1), "a lease that runs out");
+    refused(
+        &|it| {
+            let waves = it["waves"].as_array_mut().expect("waves");
+            let canary = waves.remove(1)["units"].as_array().expect("units").clone();
+            waves[0]["units"].as_array_mut().expect("units").extend(canary);
+        },
+        "a ServiceAccount beside the role that it needs",
+    );
+    refused(&|it| it["units"][0]["steps"][0]["write"] = Value::Null, "a statement that is never added");
+}
+
+#[test]
+fn a_lease_lasts_for_longer_than_its_renewal_and_a_call() {
+    let lasting = |seconds: u64| {
+        let mut plan = value();
+        plan["numbers"]["lease_duration"] = Value::from(seconds);
+        is_refused(&plan)
+    };
+    let numbers = &value()["numbers"];
+    let needs =
+        numbers["lease_renewal"].as_u64().expect("seconds") + numbers["call_timeout"].as_u64().expect("seconds");
+    assert!(lasting(needs) && !lasting(needs + 1));
 }
