@@ -4,7 +4,7 @@ use irsa_migrate::plan::check::check;
 use irsa_migrate::plan::{Plan, Settings, plan};
 use serde_json::Value;
 
-use crate::inventories::several;
+use crate::inventories::{Fleet, several, trust};
 
 /// Facts that only the world can contradict, and that `apply` compares with the world; and what
 /// is only shown. A path matches by its last names, numbers left out.
@@ -163,6 +163,67 @@ fn a_unit_that_is_missing_doubled_or_in_another_wave_is_refused() {
         "a ServiceAccount beside the role that it needs",
     );
     refused(&|it| it["units"][0]["steps"][0]["write"] = Value::Null, "a statement that is never added");
+}
+
+/// Every request of the plan, by its path.
+fn requests(plan: &Value) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for (unit, it) in plan["units"].as_array().expect("units").iter().enumerate() {
+        for list in ["steps", "undo"] {
+            for step in 0..it[list].as_array().expect("steps").len() {
+                let path = ["units", &unit.to_string(), list, &step.to_string(), "write"].map(str::to_owned);
+                paths.push(path.to_vec());
+            }
+        }
+    }
+    paths
+}
+
+/// A part of a request, which stands below its kind.
+fn part<'v>(plan: &'v mut Value, request: &[String], name: &str) -> Option<&'v mut Value> {
+    at(plan, request).as_object_mut()?.values_mut().next()?.get_mut(name)
+}
+
+/// What is exempt above where it is only of another value.
+#[test]
+fn a_request_without_our_mark_or_for_another_object_is_refused() {
+    let mut original = value();
+    let (mut marks, mut uids) = (0, 0);
+    for path in requests(&original) {
+        let kept = at(&mut original, &path).clone();
+        for tag in ["irsa-migrate:plan", "irsa-migrate:unit"] {
+            let Some(tags) = part(&mut original, &path, "tags").and_then(Value::as_object_mut) else { continue };
+            tags.remove(tag).expect("our mark");
+            assert!(is_refused(&original), "{path:?} without {tag}");
+            *at(&mut original, &path) = kept.clone();
+            marks += 1;
+        }
+        if let Some(uid) = part(&mut original, &path, "uid") {
+            *uid = Value::from("uid-of-another");
+            assert!(is_refused(&original), "{path:?} for another object");
+            *at(&mut original, &path) = kept;
+            uids += 1;
+        }
+    }
+    assert!(marks >= 16 && uids >= 8, "{marks} {uids}");
+}
+
+#[test]
+fn a_service_account_that_loses_its_access_by_the_new_statements_is_refused() {
+    let policy = trust(&[("blue", "shop:cart")]).replace("StringEquals", "StringLike").replace("shop:cart", "shop:*");
+    let fleet = Fleet::of(&["blue"]).role("cart", &policy).account("blue", "shop", "cart", "cart");
+    let inventory = fleet.deployment("blue", ("shop", "cart", "cart"), 1).0;
+    let tight = plan(&inventory, &Settings::parse("[trust]\nmode = \"tight\"").expect("settings")).expect("a plan");
+    assert_eq!(check(&tight), []);
+    // The same unit for a ServiceAccount that IRSA grants, and the new statements do not.
+    let mut value = serde_json::to_value(tight).expect("JSON");
+    let unit = value["units"][1].to_string().replace("cart\"", "stock\"").replace("role/stock", "role/cart");
+    value["units"][1] = serde_json::from_str(&unit).expect("JSON");
+    let id = value["units"][1]["id"].clone();
+    value["waves"][1]["units"][0] = id;
+    let problems = check(&serde_json::from_value(value).expect("a plan"));
+    let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(words.iter().any(|it| it.contains("its role does not grant it before and after")), "{words:?}");
 }
 
 #[test]

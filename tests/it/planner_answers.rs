@@ -191,3 +191,14 @@ fn names_of_waves_and_patterns_have_their_limits() {
         assert_eq!(matches(pattern, name), want, "{pattern} {name}");
     }
 }
+
+#[test]
+fn what_happens_with_a_unit_that_fails_is_in_the_plan_file() {
+    for (settings, word) in [("", None), ("[apply]\non_failure = \"undo-unit\"", Some("undo-unit"))] {
+        let plan = planned(&one(), settings);
+        let bytes = plan.to_bytes().expect("bytes");
+        assert_eq!(Plan::from_bytes(&bytes).expect("the same plan").rules, plan.rules);
+        let written: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        assert_eq!(written["rules"].get("on_failure").and_then(|it| it.as_str()), word);
+    }
+}

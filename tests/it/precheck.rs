@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use irsa_migrate::apply::{self, Ending, Options, Stop};
-use irsa_migrate::inventory::AgentOnNode;
+use irsa_migrate::inventory::{AgentOnNode, Strategy, WorkloadKind, WorkloadRef};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::Clock as _;
-use irsa_migrate::sim::Sim;
 use irsa_migrate::sim::build::Builder;
+use irsa_migrate::sim::{Sim, Workload};
 
-use crate::cycle::{plan_of, scan};
+use crate::cycle::{carry_out, plan_of, scan, status};
 
 fn shop() -> Sim {
     let world = Builder::new().cluster("a").role("cart", &[("shop", "cart")]);
@@ -66,4 +66,47 @@ fn an_agent_that_stays_away_refuses_the_unit_before_its_first_write() {
     let counts = sim.world().history().counts();
     assert_eq!(counts.get("create_association"), None);
     assert_eq!(counts.get("stamp"), None);
+}
+
+/// A StatefulSet of two.
+fn stock() -> (Sim, WorkloadRef) {
+    let world = Builder::new().cluster("a").role("stock", &[("shop", "stock")]);
+    let sim = world
+        .service_account("shop", "stock", Some("stock"))
+        .workload_with(WorkloadKind::StatefulSet, "shop", "stock", "stock", 2, |_| {})
+        .sim();
+    (sim, WorkloadRef { kind: WorkloadKind::StatefulSet, namespace: "shop".to_owned(), name: "stock".to_owned() })
+}
+
+/// Each fact that decides how a workload moves, changed by others after the plan was made.
+#[test]
+fn a_workload_that_is_no_longer_as_planned_refuses_its_unit_and_says_what_moved() {
+    type Edit = fn(&mut Workload);
+    let cases: [(&str, Edit); 4] = [
+        ("partition was 0 and is 1", |it| it.partition = 1),
+        ("strategy was RollingUpdate and is OnDelete", |it| it.strategy = Strategy::OnDelete),
+        ("node selector was", |it| drop(it.template.node_selector.insert("zone".to_owned(), "b".to_owned()))),
+        ("AWS_* variables was", |it| it.template.aws_env.push("AWS_REGION".to_owned())),
+    ];
+    for (what, edit) in cases {
+        let (sim, at) = stock();
+        let plan = plan_of(&sim, "");
+        let arn = sim.world().cluster_arns().remove(0);
+        sim.world().edit_workload(&arn, &at, edit).expect("the workload");
+        let journal = sim.journal();
+        let ending = carry_out(&sim, &journal, &plan).expect("no crash");
+        assert_eq!((ending.done, ending.refused), (1, 1), "{what}: {ending:?}");
+        let unit = plan.units.iter().find(|it| !it.needs.is_empty()).expect("the ServiceAccount's unit");
+        let status = status(&sim, &journal, &plan);
+        let why = status.detail(&unit.id.0).expect("a reason");
+        assert!(why.contains(what), "{why}");
+        assert_eq!(sim.world().history().counts().get("create_association"), None, "{what}");
+    }
+    // A new image and another number of pods decide nothing.
+    let (sim, at) = stock();
+    let plan = plan_of(&sim, "");
+    let arn = sim.world().cluster_arns().remove(0);
+    let deploy = |it: &mut Workload| (it.template.image, it.replicas) = ("next".to_owned(), 3);
+    sim.world().edit_workload(&arn, &at, deploy).expect("the workload");
+    assert_eq!(carry_out(&sim, &sim.journal(), &plan).expect("no crash").done, 2);
 }
