@@ -8,11 +8,12 @@ use crate::sim::{Call, Sim, Violation, World};
 
 /// The promises that were broken since the watch began; none is what is wanted.
 ///
-/// Within the settle times all of it counts, but for new access that the plan says is asked for. Where somebody is later than a settle time, no look can tell
-/// that it is, and two things cannot be asked. An association may be sent too early: EKS refuses it, so
-/// that its unit fails and the run pauses. And a webhook that still injects Pod Identity longer than
-/// `association_settle` after an association was deleted, and by chance never into a probe, may do so into
-/// a pod that comes up then, while our statement is being removed or is gone.
+/// Within the settle times all of it counts, but for new access that the plan says is asked for. Where
+/// somebody is later than a settle time, no look can tell that it is, and two things cannot be asked. An
+/// association may be sent too early: EKS refuses it, so that its unit fails and the run pauses. And a
+/// webhook that still injects Pod Identity longer than `association_settle` after an association was
+/// deleted, and by chance never into a probe, may do so into a pod that comes up then, while our statement
+/// is being removed or is gone.
 #[must_use]
 pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
     let world = sim.world();

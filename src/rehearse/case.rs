@@ -29,17 +29,15 @@ pub enum Disturbance {
 /// What is done once something went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FollowUp {
-    /// The plan is carried on until it has ended.
-    Resume,
     /// What was done is undone.
     Rollback,
-    /// The plan is carried on until it has ended, and then undone.
+    /// The plan is carried on until all of it is done, and then undone.
     ResumeThenRollback,
 }
 
 impl FollowUp {
     /// All of them, for loops.
-    pub const ALL: [Self; 3] = [Self::Resume, Self::Rollback, Self::ResumeThenRollback];
+    pub const ALL: [Self; 2] = [Self::Rollback, Self::ResumeThenRollback];
 }
 
 /// One disturbance of a run, and what follows.
@@ -66,6 +64,8 @@ pub struct Stage {
     sim: Sim,
     plan: Plan,
     bytes: Vec<u8>,
+    /// The world and the journal once the plan has been carried out with no disturbance.
+    done: (Sim, MemoryJournal),
     first_call: u64,
     last_call: u64,
     /// The calls of the undisturbed run that write.
@@ -86,9 +86,10 @@ impl Stage {
         let bytes = plan.to_bytes().map_err(|error| error.to_string())?;
         let first_call = sim.world().history().number_of_calls() + 1;
         let (writes, refused) = (BTreeSet::new(), BTreeSet::new());
-        let mut stage = Self { sim, plan, bytes, first_call, last_call: 0, writes, entries: 0, refused };
-        let run = stage.sim.fork();
+        let run = sim.fork();
         let journal = run.journal();
+        let done = (run.clone(), journal.clone());
+        let mut stage = Self { sim, plan, bytes, done, first_call, last_call: 0, writes, entries: 0, refused };
         until_ended(&run, &journal, &stage.plan)?;
         let found = status(&run, &journal, &stage.plan)?;
         let is_refused = |it: &&Unit| found.unit(&it.id.0, it.steps.len()) == UnitStatus::Refused;
@@ -145,48 +146,45 @@ impl Stage {
         let journal = sim.journal();
         disturb(&sim, &journal, case.disturbance);
         first_attempt(&sim, &journal, &self.bytes);
-        let mut paused = false;
-        if case.follow_up != FollowUp::Rollback {
+        if case.follow_up == FollowUp::ResumeThenRollback {
             let ended = until_ended(&sim, &journal, &self.plan).and_then(|()| self.all_done(&sim, &journal));
-            paused = ended.is_err() && self.may_pause(&sim, &journal)?;
-            if !paused {
-                ended?;
+            if ended.is_err() && !self.may_pause(&sim, &journal)? {
+                return ended;
             }
         }
-        let mut undo = None;
-        if case.follow_up != FollowUp::Resume || paused {
-            undo = self.undo(&sim, &journal)?;
-            if let Some(undo) = &undo {
-                until_ended(&sim, &journal, undo)?;
-            }
-            self.as_before(&sim, &journal, undo.as_ref())?;
+        let undo = self.undo(&sim, &journal)?;
+        if let Some(undo) = &undo {
+            until_ended(&sim, &journal, undo)?;
         }
+        self.as_before(&sim, &journal, undo.as_ref())?;
         self.unbroken(&sim, undo.as_ref())
     }
 
-    /// Carries the plan out and rolls it back, with a fault at one call of the rollback (from 1), which
+    /// Rolls back what was carried out, with a fault at one call of the rollback (from 1), which
     /// is then run again until it has ended. `None` for a call that the rollback does not make.
     #[must_use]
     pub fn attempt_rollback(&self, call: u64, fault: Fault) -> Option<Result<(), String>> {
-        // A world's journal is shared by its copies, so that each case carries the plan out anew.
-        let sim = self.world();
-        let journal = sim.journal();
-        let outcome = until_ended(&sim, &journal, &self.plan).and_then(|()| {
-            let undo = self.undo(&sim, &journal)?.ok_or("there is nothing to undo")?;
-            let number = sim.world().history().number_of_calls() + call;
-            disturb(&sim, &journal, Disturbance::Call(number, fault));
-            first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
-            let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
-            until_ended(&sim, &journal, &undo)?;
-            self.as_before(&sim, &journal, Some(&undo))?;
-            self.unbroken(&sim, Some(&undo))?;
-            Ok(hit)
-        });
-        match outcome {
+        match self.disturbed_rollback(call, fault) {
             Ok(true) => Some(Ok(())),
             Ok(false) => None,
             Err(why) => Some(Err(why)),
         }
+    }
+
+    /// Whether the rollback makes the call.
+    fn disturbed_rollback(&self, call: u64, fault: Fault) -> Result<bool, String> {
+        let (done, written) = &self.done;
+        let sim = done.fork();
+        let journal = written.fork(sim.clone());
+        let undo = self.undo(&sim, &journal)?.ok_or("there is nothing to undo")?;
+        let number = sim.world().history().number_of_calls() + call;
+        disturb(&sim, &journal, Disturbance::Call(number, fault));
+        first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
+        let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
+        until_ended(&sim, &journal, &undo)?;
+        self.as_before(&sim, &journal, Some(&undo))?;
+        self.unbroken(&sim, Some(&undo))?;
+        Ok(hit)
     }
 
     /// The plan that undoes what was done; `None` where there is nothing to undo.

@@ -33,7 +33,7 @@ pub struct MemoryJournal {
     store: Rc<RefCell<Store>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Store {
     runs: Vec<Run>,
     entries: BTreeMap<RunId, Vec<Entry>>,
@@ -44,6 +44,11 @@ struct Store {
 impl MemoryJournal {
     pub(crate) fn new(sim: Sim) -> Self {
         Self { sim, store: Rc::default() }
+    }
+
+    /// A journal of its own that holds what this one holds, for a copy of its world.
+    pub(crate) fn fork(&self, sim: Sim) -> Self {
+        Self { sim, store: Rc::new(RefCell::new(self.store.borrow().clone())) }
     }
 
     /// How many entries somebody tried to append.

@@ -118,8 +118,8 @@ impl Statement {
 
     fn is_about(&self, request: &Request) -> bool {
         let principal = self.principals.iter().any(|it| it.is(&request.principal)) != self.all_but;
-        let action = self.actions.iter().any(|it| glob_ignoring_case(it, &request.action)) != self.not_action;
-        principal && action && self.conditions.iter().all(|it| it.holds(&request.context))
+        let action = || self.actions.iter().any(|it| glob_ignoring_case(it, &request.action)) != self.not_action;
+        principal && action() && self.conditions.iter().all(|it| it.holds(&request.context))
     }
 }
 
