@@ -17,16 +17,18 @@ use crate::pool;
 pub enum Stage {
     Quick,
     Slow,
+    Slowest,
     Loops,
 }
 
 impl Stage {
-    pub const ALL: [Self; 3] = [Self::Quick, Self::Slow, Self::Loops];
+    pub const ALL: [Self; 4] = [Self::Quick, Self::Slow, Self::Slowest, Self::Loops];
 
     pub fn words(self) -> &'static str {
         match self {
             Self::Quick => "quick tests",
             Self::Slow => "slow tests",
+            Self::Slowest => "slowest tests",
             Self::Loops => "loops",
         }
     }
@@ -34,6 +36,9 @@ impl Stage {
 
 /// A test that takes no longer than this is quick.
 const QUICK: Duration = Duration::from_millis(400);
+
+/// One that takes longer than this is among the slowest.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// Of the loops: some that fit, each with an idea of its own.
 const LOOPS: [&str; 6] = [
@@ -170,7 +175,8 @@ pub fn explore<'a>(binaries: &'a [Binary], crate_folder: &Path, scratch: &Path) 
         let stage = match takes {
             _ if binary.name == "loops" => Stage::Loops,
             it if it <= QUICK => Stage::Quick,
-            _ => Stage::Slow,
+            it if it <= SLOW => Stage::Slow,
+            _ => Stage::Slowest,
         };
         let reaches = fs::read_to_string(&notes)?.lines().filter_map(|it| it.parse().ok()).collect();
         let test = Test { binary, name: name.clone(), stage, takes, reaches };

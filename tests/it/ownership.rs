@@ -1,0 +1,104 @@
+//! What others associated is theirs, whenever they did it: it is neither taken for ours nor deleted.
+
+use irsa_migrate::inventory::{Association, Seen};
+use irsa_migrate::journal::RunId;
+use irsa_migrate::model::{Digest, RoleArn, Subject};
+use irsa_migrate::plan::{PLAN_TAG, Plan};
+use irsa_migrate::ports::{Eks as _, JournalStore as _};
+use irsa_migrate::rollback::{self, Extent, RollbackError};
+use irsa_migrate::sim::build::Builder;
+use irsa_migrate::sim::{Call, Deed, MemoryJournal, Sim};
+
+use crate::cycle::{carry_out, plan_of};
+
+/// Times that keep a run short, so that every call of it can be tried.
+const SHORT: &str = "[numbers]\ntrust_settle = 6\nassociation_settle = 6\nbake = 20\n";
+
+/// One ServiceAccount, with a role, and another role that is nobody's.
+fn shop() -> (Sim, Subject, [RoleArn; 2]) {
+    let mut builder = Builder::new()
+        .cluster("blue")
+        .role("cart", &[("shop", "cart")])
+        .role("other", &[("shop", "other")])
+        .service_account("shop", "cart", Some("cart"))
+        .deployment("shop", "cart", "cart", 1);
+    let subject = builder.subject("shop", "cart");
+    let role = |name: &str| RoleArn::parse(&format!("arn:aws:iam::111122223333:role/{name}")).unwrap();
+    (builder.sim(), subject, [role("cart"), role("other")])
+}
+
+fn association(sim: &Sim, subject: &Subject) -> Option<Association> {
+    sim.run(sim.association_of(subject)).unwrap().unwrap()
+}
+
+fn calls(sim: &Sim) -> u64 {
+    sim.world().history().calls().last().map_or(0, |it| it.number)
+}
+
+/// Undoes whatever the run did; `false` if there is nothing.
+fn roll_back(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> bool {
+    let digest = Digest::of(&plan.to_bytes().unwrap());
+    let run = RunId::of(&digest);
+    let entries = sim.run(journal.entries(&run)).unwrap().unwrap();
+    match rollback::plan(&run, &digest, plan, &entries, &Extent::Run) {
+        Ok(undo) => drop(carry_out(sim, journal, &undo).unwrap()),
+        Err(RollbackError::Nothing) => return false,
+        Err(other) => panic!("{other}"),
+    }
+    true
+}
+
+/// The other's association as it was made: without our mark, and never deleted.
+fn assert_theirs(sim: &Sim, subject: &Subject, role: &RoleArn, when: &str) {
+    let found = association(sim, subject).unwrap_or_else(|| panic!("{when}: it was deleted"));
+    let Some(Seen::Seen(detail)) = found.detail else { panic!("{when}: {found:?}") };
+    assert!(!detail.tags.contains_key(PLAN_TAG), "{when}: it was replaced by ours");
+    assert_eq!(detail.role_arn, *role, "{when}");
+}
+
+#[test]
+fn an_association_that_others_make_at_any_call_of_a_run_stays() {
+    let (start, subject, roles) = shop();
+    let plan = plan_of(&start, SHORT);
+    let first = calls(&start) + 1;
+    let whole = start.fork();
+    carry_out(&whole, &whole.journal(), &plan).unwrap();
+    let mut undone = 0;
+    for role in &roles {
+        for call in first..=calls(&whole) {
+            let sim = start.fork();
+            let journal = sim.journal();
+            sim.world().meanwhile(call, Deed::Associate(subject.clone(), Some(role.clone())));
+            carry_out(&sim, &journal, &plan).unwrap();
+            let when = format!("call {call}, {role}");
+            assert_theirs(&sim, &subject, role, &when);
+            undone += usize::from(roll_back(&sim, &journal, &plan));
+            assert_theirs(&sim, &subject, role, &format!("{when}, rolled back"));
+        }
+    }
+    assert!(undone > 20, "only {undone} runs had something to undo");
+}
+
+#[test]
+fn an_association_that_others_make_at_any_call_of_a_rollback_stays() {
+    let (start, subject, roles) = shop();
+    let plan = plan_of(&start, SHORT);
+    let whole = start.fork();
+    let journal = whole.journal();
+    carry_out(&whole, &journal, &plan).unwrap();
+    let first = calls(&whole) + 1;
+    assert!(roll_back(&whole, &journal, &plan));
+    let mut kept = 0;
+    for call in first..=calls(&whole) {
+        let sim = start.fork();
+        let journal = sim.journal();
+        carry_out(&sim, &journal, &plan).unwrap();
+        sim.world().meanwhile(call, Deed::Associate(subject.clone(), Some(roles[0].clone())));
+        roll_back(&sim, &journal, &plan);
+        // Between our last look and the deletion nobody can tell: EKS deletes what the id names, and theirs has another.
+        assert_theirs(&sim, &subject, &roles[0], &format!("call {call}"));
+        let world = sim.world();
+        kept += usize::from(!world.history().writes().any(|it| matches!(it.call, Call::DeleteAssociation { .. })));
+    }
+    assert!(kept > 0, "it was never there before our deletion");
+}
