@@ -17,6 +17,7 @@ mod cli_trust;
 mod conformance;
 mod counter_list;
 mod cycle;
+mod effective;
 mod evaluate;
 mod gate;
 mod inventories;
