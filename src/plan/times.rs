@@ -99,7 +99,10 @@ pub fn probes_in_a_row(api_servers: Option<u32>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::inventory::{Strategy, WorkloadKind, WorkloadRef};
 
     #[test]
     fn probes_for_each_number_of_api_servers() {
@@ -108,5 +111,37 @@ mod tests {
         assert_eq!(probes_in_a_row(Some(3)), 20);
         assert_eq!(probes_in_a_row(None), 20);
         assert!(probes_in_a_row(Some(5)) > 30);
+    }
+
+    fn pinned(moves: Move, replicas: u32) -> PinnedWorkload {
+        PinnedWorkload {
+            workload: WorkloadRef { kind: WorkloadKind::Deployment, namespace: "n".into(), name: "w".into() },
+            uid: "u".into(),
+            strategy: Strategy::RollingUpdate,
+            paused: false,
+            partition: 0,
+            node_selector: BTreeMap::new(),
+            aws_env: Vec::new(),
+            moves,
+            replicas,
+        }
+    }
+
+    #[test]
+    fn a_hundred_pods_are_given_the_time_of_a_hundred() {
+        let numbers = Numbers::default();
+        let times = |moves, replicas, at_a_time| restart(&numbers, &pinned(moves, replicas), at_a_time, None);
+        // One after another, each takes its time to be Ready; ten at a time, a tenth of it.
+        let one = times(Move::Roll, 100, 1);
+        assert_eq!(one.expected, CALL + 100 * POD_READY);
+        assert_eq!(times(Move::Roll, 100, 10).expected, CALL + 10 * POD_READY);
+        // No roll-out has failed before three times what is expected has gone by.
+        assert!(one.timeout >= 3 * 100 * POD_READY);
+        let evicted = times(Move::Evict, 100, 1);
+        assert_eq!((evicted.expected, evicted.timeout), (CALL + 100 * POD_READY, 100 * numbers.eviction_timeout));
+        // An owner decides when, and is waited for some roll-outs long.
+        assert!(times(Move::ByOwner, 1, 1).timeout >= 2 * numbers.rollout_timeout);
+        // A workload's own deadline counts where it is longer.
+        assert_eq!(restart(&numbers, &pinned(Move::Roll, 1), 1, Some(5000)).timeout, 5000);
     }
 }

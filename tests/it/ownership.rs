@@ -1,10 +1,12 @@
 //! What others associated is theirs, whenever they did it: it is neither taken for ours nor deleted.
 
+use std::time::Duration;
+
 use irsa_migrate::inventory::{Association, Seen};
 use irsa_migrate::journal::RunId;
 use irsa_migrate::model::{Digest, RoleArn, Subject};
 use irsa_migrate::plan::{PLAN_TAG, Plan};
-use irsa_migrate::ports::{Eks as _, JournalStore as _};
+use irsa_migrate::ports::{Clock as _, Eks as _, JournalStore as _, NewAssociation};
 use irsa_migrate::rollback::{self, Extent, RollbackError};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Call, Deed, MemoryJournal, Sim};
@@ -101,4 +103,28 @@ fn an_association_that_others_make_at_any_call_of_a_rollback_stays() {
         kept += usize::from(!world.history().writes().any(|it| matches!(it.call, Call::DeleteAssociation { .. })));
     }
     assert!(kept > 0, "it was never there before our deletion");
+}
+
+/// As when somebody points our association at another role: the mark is still there, and it is not what we made.
+#[test]
+fn an_association_with_our_mark_that_was_pointed_elsewhere_stays() {
+    let (sim, subject, [_, other]) = shop();
+    let plan = plan_of(&sim, SHORT);
+    let journal = sim.journal();
+    carry_out(&sim, &journal, &plan).unwrap();
+    let ours = association(&sim, &subject).expect("ours");
+    let Some(Seen::Seen(detail)) = ours.detail else { panic!("{ours:?}") };
+    sim.run(sim.delete_association(&subject.cluster, &ours.id)).unwrap().unwrap();
+    let open = r#"{ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+        "Principal": { "Service": "pods.eks.amazonaws.com" }, "Action": ["sts:AssumeRole", "sts:TagSession"] }] }"#;
+    sim.world().edit_trust(&other, Some(open)).unwrap();
+    sim.run(sim.sleep(Duration::from_mins(2))).unwrap();
+    let tags = detail.tags.clone();
+    let new = NewAssociation { subject: subject.clone(), role_arn: other.clone(), tags, token: "theirs".to_owned() };
+    sim.run(sim.create_association(&new)).unwrap().unwrap();
+    sim.run(sim.sleep(Duration::from_mins(1))).unwrap();
+    assert!(roll_back(&sim, &journal, &plan));
+    let found = association(&sim, &subject).expect("it stays");
+    let Some(Seen::Seen(detail)) = found.detail else { panic!("{found:?}") };
+    assert_eq!(detail.role_arn, other);
 }

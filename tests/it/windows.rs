@@ -44,3 +44,13 @@ fn however_long_it_takes_to_look_no_unit_starts_too_late() {
     assert!(started.iter().any(|it| *it) && !started[0], "{started:?}");
     assert!(started.is_sorted(), "the more is left, the sooner it fits: {started:?}");
 }
+
+#[test]
+fn a_window_may_be_as_long_as_a_week() {
+    let is_window = |minutes: u32| {
+        let text = WINDOW.replace("minutes = 60", &format!("minutes = {minutes}"));
+        irsa_migrate::plan::Settings::parse(&text).is_ok()
+    };
+    assert!(is_window(1) && is_window(2 * 24 * 60) && is_window(7 * 24 * 60));
+    assert!(!is_window(0) && !is_window(7 * 24 * 60 + 1));
+}
