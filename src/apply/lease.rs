@@ -74,7 +74,7 @@ impl<'a, W: World> Leases<'a, W> {
         let mut waits = Vec::new();
         for cluster in &self.plan.clusters {
             let cluster = &cluster.arn;
-            let found = patiently(self.world, async || self.look(cluster).await).await?;
+            let found = patiently(self.world, emit, async || self.look(cluster).await).await?;
             if let Some(lease) = found.as_ref().filter(|it| !it.holder.is_empty()) {
                 let seconds = self.seconds_to_outlive(cluster, lease)?;
                 let (cluster, holder) = (cluster.to_string(), lease.holder.clone());

@@ -32,6 +32,13 @@ pub enum Progress {
         /// Whether it had been started before.
         resumed: bool,
     },
+    /// What is asked outside any unit has no answer yet, and is asked again.
+    Unanswered {
+        /// What went wrong.
+        error: String,
+        /// After so many seconds.
+        seconds: u64,
+    },
     /// Somebody holds the lease, and perhaps no longer lives.
     LeaseWaiting {
         /// The cluster's ARN.

@@ -117,21 +117,27 @@ pub(super) async fn answer<T, W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
     call: impl AsyncFn() -> Answer<T>,
 ) -> Result<T, Broken> {
-    match patiently(context.world, call).await {
+    match patiently(context.world, &mut |it| context.emit(it), call).await {
         Ok(answer) => Ok(answer),
         Err(PortError::Credentials(why)) => Err(Halt::Credentials(why).into()),
         Err(error) => Err(Trouble::from(error).into()),
     }
 }
 
-/// The same, before there is a run.
-pub(super) async fn patiently<T, W: World>(world: &W, call: impl AsyncFn() -> Answer<T>) -> Answer<T> {
+/// The same, before there is a run. Each time that there is no answer is told.
+pub(super) async fn patiently<T, W: World>(
+    world: &W,
+    emit: &mut dyn FnMut(Progress),
+    call: impl AsyncFn() -> Answer<T>,
+) -> Answer<T> {
     let mut tries = 0;
     loop {
         match call().await {
             Err(error) if error.is_passing() && tries < TRIES => {
                 tries += 1;
-                world.sleep(Duration::from_secs((1 << tries.min(5)).min(30))).await;
+                let seconds = (1 << tries.min(5)).min(30);
+                emit(Progress::Unanswered { error: error.to_string(), seconds });
+                world.sleep(Duration::from_secs(seconds)).await;
             }
             answer => return answer,
         }

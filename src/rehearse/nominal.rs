@@ -207,6 +207,7 @@ fn unit_of(progress: &Progress) -> Option<&UnitId> {
         | Progress::StepEnded { unit, .. }
         | Progress::UnitEnded { unit, .. } => Some(unit),
         Progress::RunStarted { .. }
+        | Progress::Unanswered { .. }
         | Progress::LeaseWaiting { .. }
         | Progress::WaveStarted { .. }
         | Progress::GateWaiting { .. }

@@ -57,6 +57,9 @@ impl Teller {
         Some(match progress {
             Progress::RunStarted { run, resumed: false } => line!["Run ", name(run), " starts"],
             Progress::RunStarted { run, resumed: true } => line!["Run ", name(run), " goes on"],
+            Progress::Unanswered { error, seconds: time } => {
+                line![caution("no answer"), ", asking again in ", seconds(*time), ": ", name(error)]
+            }
             Progress::LeaseWaiting { cluster, holder, seconds: time } => line![
                 "waiting for the lease of ",
                 name(cluster),
@@ -190,9 +193,10 @@ impl Bars {
                 }
                 self.above(shown);
             }
-            Progress::RunStarted { .. } | Progress::LeaseWaiting { .. } | Progress::StepEnded { .. } => {
-                self.above(shown)
-            }
+            Progress::RunStarted { .. }
+            | Progress::Unanswered { .. }
+            | Progress::LeaseWaiting { .. }
+            | Progress::StepEnded { .. } => self.above(shown),
         }
     }
 
