@@ -163,9 +163,7 @@ fn few_calls_a_second() {
             let attempt = || {
                 let scene = Scene::new(shape);
                 scene.sim.world().set_limit(service, per_second, burst);
-                for _ in 0..3 {
-                    scene.person().carry_out(&scene.plan)?;
-                }
+                scene.person().until_ended(&scene.plan, 3)?;
                 scene.roll_back(3)
             };
             tally.add(|| format!("{}: {service:?} at {per_second} a second", shape.name), attempt());
