@@ -9,12 +9,12 @@ use super::file::{PlanFile, plan_of};
 use super::out::{Printer, Shown, Told};
 use super::place::{self, Found, Place};
 use crate::apply::Options;
-use crate::plan::{Plan, Unit, UnitId, Work};
+use crate::plan::{Plan, Purpose, Unit, UnitId, Work};
 use crate::rollback::{self, Extent};
 use crate::view;
 use crate::view::Names;
 
-/// Undo a run, a wave or a unit of it: shows the undo, then carries it out
+/// Undo a run, a wave or a unit of it: shows the undo and asks, then carries it out
 ///
 /// The undo is a plan of its own, of steps that the original plan already holds. Trust policies come back byte for
 /// byte, pods go back to IRSA; what others changed since is left alone and reported. An undo that was interrupted
@@ -77,17 +77,31 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
 
 /// The plan of the undo: of the one that is open already, or a new one.
 fn undo(found: &Found, args: &Args, printer: Printer) -> Result<PlanFile, CommandError> {
-    if let Some(open) = &found.undone_by {
-        printer.say(&format!("Run {} undoes it already, and goes on.", open.id));
-        return plan_of(open.plan.clone().into_bytes());
-    }
     let original = &found.file.plan;
     let extent = match (&args.wave, &args.unit) {
         (Some(wave), _) => Extent::Wave(wave.clone()),
         (None, Some(word)) => Extent::Unit(unit(original, word)?),
         (None, None) => Extent::Run,
     };
-    plan(found, &extent)
+    let Some(open) = &found.undone_by else { return plan(found, &extent) };
+    let undo = plan_of(open.plan.clone().into_bytes())?;
+    let name = &open.id;
+    match undo.plan.purpose {
+        Purpose::Undo { whole: false, .. } if extent == Extent::Run => {
+            printer
+                .say(&format!("Run {name} undoes a part of it, and goes on; the same command undoes the rest then."));
+        }
+        // No more is undone than is asked for.
+        _ if extent == Extent::Run || undo.plan.units.iter().all(|it| extent.holds(original, &it.id)) => {
+            printer.say(&format!("Run {name} undoes it already, and goes on."));
+        }
+        _ => {
+            let first = format!("`irsa-migrate rollback {}` goes on with that one", found.run.id);
+            let error = format!("run {name} undoes something else of it, and has not ended");
+            return Err(CommandError::new(Exit::Locked, error).hint(first));
+        }
+    }
+    Ok(undo)
 }
 
 /// A new plan of an undo.

@@ -277,6 +277,9 @@ impl<'a> Planner<'a> {
             "While EKS' webhook cannot be reached, Kubernetes admits pods with no credentials at all.".to_owned(),
             "What others edit while the run goes on is noticed and left alone, and may keep a unit from ending."
                 .to_owned(),
+            "In the seconds after an association is made, a new pod's first fetch of credentials may need a retry: AWS \
+             gives no signal that it is ready."
+                .to_owned(),
             "Undoing a unit that was cut over has a gap: from the deletion of its association until a pod is \
              replaced, that pod may get no fresh credentials. Each such pod is named and replaced at once."
                 .to_owned(),

@@ -20,6 +20,18 @@ pub enum Extent {
     Unit(UnitId),
 }
 
+impl Extent {
+    /// Whether a unit of the run's plan is to be undone.
+    #[must_use]
+    pub fn holds(&self, original: &Plan, unit: &UnitId) -> bool {
+        match self {
+            Self::Run => true,
+            Self::Wave(name) => original.wave_of(unit).is_some_and(|it| it.name == *name),
+            Self::Unit(id) => id == unit,
+        }
+    }
+}
+
 /// A rollback that cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
@@ -68,7 +80,7 @@ pub fn plan(
     check_extent(original, extent)?;
     let touched = |unit: &&Unit| is_touched(&status, unit);
     let selected: Vec<&Unit> =
-        original.units.iter().filter(|unit| in_extent(original, extent, unit)).filter(touched).collect();
+        original.units.iter().filter(|unit| extent.holds(original, &unit.id)).filter(touched).collect();
     let chosen = |id: &UnitId| selected.iter().any(|it| it.id == *id);
     for unit in &selected {
         let user = original.units.iter().find(|it| it.needs.contains(&unit.id) && touched(it) && !chosen(&it.id));
@@ -104,14 +116,6 @@ fn check_extent(original: &Plan, extent: &Extent) -> Result<(), RollbackError> {
         Extent::Wave(name) => Err(RollbackError::NoSuchWave(name.clone())),
         Extent::Unit(id) if original.unit(id).is_some() => Ok(()),
         Extent::Unit(id) => Err(RollbackError::NoSuchUnit(id.clone())),
-    }
-}
-
-fn in_extent(original: &Plan, extent: &Extent, unit: &Unit) -> bool {
-    match extent {
-        Extent::Run => true,
-        Extent::Wave(name) => original.wave_of(&unit.id).is_some_and(|it| it.name == *name),
-        Extent::Unit(id) => unit.id == *id,
     }
 }
 

@@ -175,7 +175,8 @@ fn diff(old: &str, new: &str) -> Vec<(Sign, String)> {
 }
 
 fn unchanged(doc: &mut Doc, it: &Translation) {
-    doc.heading(2, "Why nothing else changes");
+    let is_proven = it.proof.as_ref().is_some_and(|it| matches!(it.relation, Relation::Equal | Relation::Narrower));
+    doc.heading(2, if is_proven { "Why nothing else changes" } else { "What else changes" });
     let proof = match &it.proof {
         Some(Proof { relation: Relation::Equal, .. }) => line![
             good("Equal"),

@@ -5,6 +5,7 @@ use irsa_migrate::live::SqliteJournal;
 use irsa_migrate::model::Digest;
 use irsa_migrate::plan::{Plan, Settings, plan};
 use irsa_migrate::ports::JournalStore as _;
+use irsa_migrate::rollback::{self, Extent};
 
 use crate::cli::Home;
 use crate::inventories::several;
@@ -116,6 +117,38 @@ async fn an_undo_of_what_others_still_need_is_refused() {
     let home = home("failed").await;
     insta::assert_snapshot!("needed", run(&home, &["rollback", id().as_str(), "--unit", "both", "--dry-run"]).whole());
     insta::assert_snapshot!("no_unit", run(&home, &["rollback", id().as_str(), "--unit", "x/y", "--dry-run"]).whole());
+}
+
+/// A run of which one unit is being undone.
+async fn half_undone() -> (Home, String) {
+    let home = home("failed").await;
+    let (plan, text) = planned();
+    let unit = plan.units[2].id.clone();
+    let journal = SqliteJournal::open(&home.path("journal.db")).await.expect("a journal");
+    let entries = journal.entries(&id()).await.expect("entries");
+    let digest = Digest::of(text.as_bytes());
+    let undo = rollback::plan(&id(), &digest, &plan, &entries, &Extent::Unit(unit.clone())).expect("an undo");
+    let text = String::from_utf8(undo.to_bytes().expect("bytes")).expect("UTF-8");
+    let digest = Digest::of(text.as_bytes());
+    let forward = journal.runs().await.expect("runs").remove(0);
+    let run = Run { id: RunId::of(&digest), plan_digest: digest, plan: text, reverts: Some(id()), ..forward };
+    journal.open_run(&run).await.expect("a run");
+    (home, unit.0)
+}
+
+#[tokio::test]
+async fn while_a_part_is_being_undone_no_other_part_is_taken_for_it() {
+    let (home, unit) = half_undone().await;
+    let name = id();
+    let seen = run(&home, &["rollback", name.as_str(), "--unit", &unit, "--dry-run"]);
+    assert!(seen.code == Some(0) && seen.stderr.contains("undoes it already"), "{}", seen.whole());
+    let seen = run(&home, &["rollback", name.as_str(), "--dry-run"]);
+    assert!(seen.code == Some(0) && seen.stderr.contains("undoes a part of it"), "{}", seen.whole());
+    for other in [["--wave", "prepare"], ["--unit", "both"]] {
+        let seen = run(&home, &["rollback", name.as_str(), other[0], other[1], "--yes"]);
+        assert_eq!((seen.code, seen.stdout.as_str()), (Some(24), ""), "{}", seen.whole());
+        assert!(seen.stderr.contains("undoes something else of it"), "{}", seen.stderr);
+    }
 }
 
 #[tokio::test]
