@@ -19,14 +19,15 @@ pub(super) struct Patience<'a, 'c, W, J> {
     began: Duration,
     /// The last error that may pass, to be told when time is up.
     last_error: RefCell<Option<String>>,
-    /// How many of those there were in a row.
-    rounds: Cell<u32>,
+    /// How many writes ended with one of those. The reads between them say nothing about the writes: where
+    /// each look takes what a rate leaves, only a longer wait lets a write through.
+    refused: Cell<u32>,
 }
 
 impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
     pub(super) fn begin(context: &'a Context<'c, W, J>, unit: &'a UnitId, step: &'a Step) -> Self {
         let began = context.world.monotonic();
-        Self { context, unit, step, began, last_error: RefCell::new(None), rounds: Cell::new(0) }
+        Self { context, unit, step, began, last_error: RefCell::new(None), refused: Cell::new(0) }
     }
 
     /// How long it has taken.
@@ -77,9 +78,16 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
         Ok(())
     }
 
-    /// Sleeps over an error that may pass, twice as long each time up to half a minute, so that a
-    /// throttled API recovers; ends the step on any other, and the run where credentials ran out.
+    /// Bears with an error of a write, longer each time.
     pub(super) async fn endure(&self, error: PortError) -> Result<(), Broken> {
+        let before = self.refused.get();
+        self.refused.set(before + 1);
+        self.bear(error, before).await
+    }
+
+    /// Sleeps over an error that may pass, twice as long after each one before up to half a minute, so that a
+    /// throttled API recovers; ends the step on any other, and the run where credentials ran out.
+    async fn bear(&self, error: PortError, before: u32) -> Result<(), Broken> {
         if let PortError::Credentials(why) = error {
             return Err(Halt::Credentials(why).into());
         }
@@ -87,8 +95,7 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
             return Err(Trouble::from(error).into());
         }
         *self.last_error.borrow_mut() = Some(error.to_string());
-        let seconds = (1_u64 << self.rounds.get().min(5)).min(30);
-        self.rounds.set(self.rounds.get() + 1);
+        let seconds = (1_u64 << before.min(5)).min(30);
         self.pause("an answer", Duration::from_secs(seconds)).await.map_err(|broken| match broken {
             Broken::Step(trouble) => Broken::Step(Trouble { unanswered: true, ..trouble }),
             Broken::Run(halt) => Broken::Run(halt),
@@ -97,14 +104,13 @@ impl<'a, 'c, W: World, J: JournalStore> Patience<'a, 'c, W, J> {
 
     /// Asks until there is an answer.
     pub(super) async fn ask<T>(&self, call: impl AsyncFn() -> Answer<T>) -> Result<T, Broken> {
+        let mut before = 0;
         loop {
             match call().await {
-                Ok(answer) => {
-                    self.rounds.set(0);
-                    return Ok(answer);
-                }
-                Err(error) => self.endure(error).await?,
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.bear(error, before).await?,
             }
+            before += 1;
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use irsa_migrate::apply::Why;
 use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
+use irsa_migrate::journal::UnitStatus;
 use irsa_migrate::model::{ClusterArn, RoleArn};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::sim::build::Builder;
@@ -215,4 +216,16 @@ fn a_rollback_waits_until_every_webhook_has_seen_the_deletion() {
     let put_back = at(|it| matches!(it, Call::Stamp { .. }));
     let waited = put_back.duration_since(deleted).as_secs();
     assert!(waited >= i64::try_from(plan.numbers.association_settle).expect("a time"), "only {waited} s");
+}
+
+#[test]
+fn a_write_gets_through_where_each_look_takes_what_a_rate_leaves() {
+    let sim = shop(&["blue"]).sim();
+    let plan = plan_of(&sim, "");
+    let journal = sim.journal();
+    // Two calls of IAM at once, and one more every two seconds: a role is looked at, and then written.
+    sim.world().set_limit(Service::Iam, 0.5, 2.0);
+    carry_out(&sim, &journal, &plan).expect("no crash");
+    let role = plan.units.iter().find(|it| it.id.0.starts_with("role:")).expect("a role");
+    assert_eq!(status(&sim, &journal, &plan).unit(&role.id.0, role.steps.len()), UnitStatus::Done);
 }
