@@ -86,21 +86,18 @@ fn undo(found: &Found, args: &Args, printer: Printer) -> Result<PlanFile, Comman
     let Some(open) = &found.undone_by else { return plan(found, &extent) };
     let undo = plan_of(open.plan.clone().into_bytes())?;
     let name = &open.id;
-    match undo.plan.purpose {
-        Purpose::Undo { whole: false, .. } if extent == Extent::Run => {
-            printer
-                .say(&format!("Run {name} undoes a part of it, and goes on; the same command undoes the rest then."));
-        }
-        // No more is undone than is asked for.
-        _ if extent == Extent::Run || undo.plan.units.iter().all(|it| extent.holds(original, &it.id)) => {
-            printer.say(&format!("Run {name} undoes it already, and goes on."));
-        }
-        _ => {
-            let first = format!("`irsa-migrate rollback {}` goes on with that one", found.run.id);
-            let error = format!("run {name} undoes something else of it, and has not ended");
-            return Err(CommandError::new(Exit::Locked, error).hint(first));
-        }
+    let is_whole = matches!(undo.plan.purpose, Purpose::Undo { whole: true, .. });
+    // No more is undone than is asked for.
+    if !undo.plan.units.iter().all(|it| extent.holds(original, &it.id)) {
+        let first = format!("`irsa-migrate rollback {}` goes on with that one", found.run.id);
+        let error = format!("run {name} undoes something else of it, and has not ended");
+        return Err(CommandError::new(Exit::Locked, error).hint(first));
     }
+    printer.say(&if extent == Extent::Run && !is_whole {
+        format!("Run {name} undoes a part of it, and goes on; the same command undoes the rest then.")
+    } else {
+        format!("Run {name} undoes it already, and goes on.")
+    });
     Ok(undo)
 }
 
