@@ -50,6 +50,18 @@ async fn raw(path: &Path) -> SqliteConnection {
     SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("a connection")
 }
 
+/// What another program does to a file, which it and everybody else has closed when this returns: the last
+/// one that closes it moves its log into it.
+async fn change(path: &Path, sql: &'static str) {
+    let mut connection = raw(path).await;
+    sqlx::query(sql).execute(&mut connection).await.expect(sql);
+    connection.close().await.expect("a file that can be closed");
+    let log = path.with_extension("db-wal");
+    while log.exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What SQLite answers to a statement of another program.
 async fn refusal(path: &Path, sql: &'static str) -> String {
     let error = sqlx::query(sql).execute(&mut raw(path).await).await.expect_err(sql);
@@ -309,10 +321,10 @@ async fn what_is_no_journal_is_left_alone() {
         .unwrap();
     let foreign = home.path().join("foreign.db");
     fs::write(&foreign, "").unwrap();
-    sqlx::query("CREATE TABLE song (title TEXT)").execute(&mut raw(&foreign).await).await.unwrap();
+    change(&foreign, "CREATE TABLE song (title TEXT)").await;
     let newer = home.path().join("newer.db");
     drop(SqliteJournal::open(&newer).await.unwrap());
-    sqlx::query("PRAGMA user_version = 2").execute(&mut raw(&newer).await).await.unwrap();
+    change(&newer, "PRAGMA user_version = 2").await;
 
     for (path, expected) in [(text, "not a database"), (foreign, "another program"), (newer, "newer")] {
         let before = fs::read(&path).unwrap();
