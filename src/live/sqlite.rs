@@ -128,11 +128,14 @@ fn make(path: &Path) -> io::Result<()> {
 /// Whether the file is a journal already. `false` for an empty one.
 async fn is_ours(path: &Path, connection: &mut SqliteConnection) -> Result<bool, JournalError> {
     let said = |it| said(path, it);
-    let application: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(said)?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(said)?;
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(said)?;
+    // In one statement, and so of one moment: another process may be making the journal just now.
+    let (application, version, tables): (i64, i64, i64) = sqlx::query_as(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+         FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(said)?;
     match (application, version) {
         (APPLICATION_ID, VERSION) => Ok(true),
         (APPLICATION_ID, newer) if newer > VERSION => Err(JournalError::NotOurs(format!(
