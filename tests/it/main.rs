@@ -25,6 +25,7 @@ mod journal;
 mod locks;
 mod ownership;
 mod pace;
+mod passing;
 mod permissions;
 mod plan_check;
 mod planner;
