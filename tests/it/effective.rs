@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use irsa_migrate::apply::Ending;
-use irsa_migrate::journal::{Entry, RunId};
+use irsa_migrate::apply::{Ending, Why};
+use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
+use irsa_migrate::journal::{Entry, Event, RunId, Scope};
 use irsa_migrate::model::Digest;
 use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::{Clock as _, JournalStore as _};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Call, Lag, MemoryJournal, Sim};
+use irsa_migrate::sim::{Call, Deed, Lag, MemoryJournal, Sim};
 use jiff::Timestamp;
 
-use crate::cycle::{carry_out, plan_of};
+use crate::cycle::{carry_out, plan_of, undo_of};
 
 /// One ServiceAccount; the numbers are the defaults: 30 s to settle, and 120 s of rejections are enough.
 fn shop(settings: &str) -> (Sim, Plan) {
@@ -89,6 +90,34 @@ fn where_every_probe_is_rejected_it_is_observed_if_that_was_allowed() {
     rejected_for(&sim, &journal, &plan, 400);
     assert!(restarted_after(&sim).is_some_and(|it| it > 300), "{:?}", restarted_after(&sim));
     assert!(!says(&sim, &journal, &plan, "observed"));
+}
+
+/// Forward a probe without the workload's template would prove nothing about its pods.
+#[test]
+fn on_the_way_there_a_workload_that_was_deleted_is_not_probed_for_with_a_plain_pod() {
+    let (start, plan) = shop("");
+    let whole = start.fork();
+    carry_out(&whole, &whole.journal(), &plan).unwrap();
+    let probes: Vec<u64> = {
+        let world = whole.world();
+        world.history().calls().filter(|it| it.call.operation() == "probe").map(|it| it.number).collect()
+    };
+    assert!(probes.len() > 3, "{probes:?}");
+    let at = WorkloadRef { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: "cart".into() };
+    for call in probes {
+        let sim = start.fork();
+        let journal = sim.journal();
+        let cluster = sim.world().cluster_arns().remove(0);
+        sim.world().meanwhile(call, Deed::DeleteWorkload(cluster, at.clone()));
+        let ending = carry_out(&sim, &journal, &plan).unwrap();
+        assert_eq!((ending.failed, ending.done), (1, 1), "call {call}: {ending:?}");
+        assert_eq!(restarted_after(&sim), None, "call {call}");
+        // It is the proof that fails, and not the restart that would have followed it.
+        let failed = entries(&sim, &journal, &plan).into_iter().find(|it| it.event == Event::Failed).unwrap();
+        assert!(matches!(failed.scope, Scope::Step { step: 1, .. }), "call {call}: {failed:?}");
+        let undo = undo_of(&sim, &journal, &plan);
+        assert_eq!(carry_out(&sim, &journal, &undo).unwrap().why, Why::Ended, "call {call}");
+    }
 }
 
 #[test]
