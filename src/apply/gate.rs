@@ -149,10 +149,12 @@ fn unwell(work: &SubjectWork, pods: &[Pod], before: &Restarts) -> Option<String>
     };
     pods.iter().filter(ours).find_map(|pod| {
         let name = format!("pod {}/{}", pod.namespace, pod.name);
-        let restarts = before.get(&pod.uid).copied().unwrap_or(0);
+        let known = before.get(&pod.uid).copied();
+        let restarts = known.unwrap_or(0);
         if !Target::PodIdentity.is_reached(&pod.mode, &work.role_arn) {
             Some(format!("{name} came up on {}", pod.mode))
-        } else if !pod.ready {
+        // One that came up meanwhile may be starting just now: its roll-out is waited for.
+        } else if !pod.ready && known.is_some() {
             Some(format!("{name} is not Ready"))
         } else if pod.restarts > restarts {
             Some(format!("{name} restarted {} times", pod.restarts - restarts))

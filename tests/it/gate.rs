@@ -1,12 +1,15 @@
 //! What must hold after a wave before the next one starts.
 
+use std::time::Duration;
+
 use irsa_migrate::apply::{Ending, Options, Progress, Stop, Why, apply};
-use irsa_migrate::inventory::{AgentOnNode, WorkloadKind};
+use irsa_migrate::inventory::{AgentOnNode, WorkloadKind, WorkloadRef};
 use irsa_migrate::model::{ClusterArn, Subject};
 use irsa_migrate::plan::Plan;
-use irsa_migrate::ports::Cluster as _;
+use irsa_migrate::ports::{Clock as _, Cluster as _};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{MemoryJournal, Sim};
+use irsa_migrate::sim::{Deed, MemoryJournal, Sim};
+use tokio::sync::Notify;
 
 use crate::cycle::{carry_out, plan_of};
 
@@ -58,6 +61,32 @@ fn a_pod_that_is_replaced_and_ready_again_is_no_trouble() {
         sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
     });
     assert_eq!((ending.why, ending.unwell), (Why::Ended, vec![]));
+}
+
+#[test]
+fn pods_that_an_autoscaler_adds_at_any_second_are_no_trouble() {
+    let start = shop();
+    let plan = plan_of(&start, &format!("{ONE_AFTER_ANOTHER}\n[numbers]\nbake = 20\n"));
+    let at = WorkloadRef { kind: WorkloadKind::Deployment, namespace: "carts".into(), name: "cart".into() };
+    for second in 0..40 {
+        let sim = start.fork();
+        let (journal, more) = (sim.journal(), Deed::Scale(cluster(&sim), at.clone(), 4));
+        let (bytes, watched) = (plan.to_bytes().unwrap(), Notify::new());
+        let (options, stop) = (Options { through: None, holder: "test".to_owned() }, Stop::default());
+        let mut tell = |progress: Progress| {
+            if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
+                watched.notify_one();
+            }
+        };
+        let others = async {
+            watched.notified().await;
+            sim.sleep(Duration::from_secs(second)).await;
+            sim.world().perform(&more).unwrap();
+        };
+        let both = async { futures::join!(apply(&sim, &journal, &bytes, &options, &stop, &mut tell), others).0 };
+        let ending = sim.run(both).unwrap().unwrap();
+        assert_eq!((ending.why, ending.unwell), (Why::Ended, vec![]), "second {second}");
+    }
 }
 
 #[test]
