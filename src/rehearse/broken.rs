@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::Subject;
 use crate::plan::{Numbers, Plan, Work};
-use crate::sim::{Call, Sim, Violation, World};
+use crate::sim::{Call, Lag, Sim, Violation, World};
 
 /// The promises that were broken since the watch began; none is what is wanted.
 ///
@@ -58,10 +58,11 @@ fn is_of_a_late_webhook(world: &World, plan: &Plan, violation: &Violation) -> bo
         Work::ServiceAccount(work) => Some(&work.subject),
         Work::Role(_) => None,
     });
-    world.longest_lag() > settle && subjects.any(|it| is_what(it) && is_late(it))
+    is_late_webhook(world.lag(), &plan.numbers) && subjects.any(|it| is_what(it) && is_late(it))
 }
 
-/// Whether somebody is told of things later than a run waits for.
-pub(super) fn is_later_than_waited_for(sim: &Sim, numbers: &Numbers) -> bool {
-    sim.world().longest_lag() > Duration::from_secs(numbers.trust_settle.min(numbers.association_settle))
+/// Whether a webhook is told of an association later than a run waits for.
+#[must_use]
+pub fn is_late_webhook(lag: &Lag, numbers: &Numbers) -> bool {
+    lag.longest_webhook() > Duration::from_secs(numbers.association_settle)
 }

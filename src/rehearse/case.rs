@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::broken::{broken_promises, is_later_than_waited_for};
+use super::broken::{broken_promises, is_late_webhook};
 use super::orders::out_of_order;
 use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
@@ -228,12 +228,12 @@ impl Stage {
         if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join("\n"))) }
     }
 
-    /// Where somebody is later than a settle time, a unit may fail for good: as many restarts as were planned
+    /// Where a webhook is later than the settle time, a unit may fail for good: as many restarts as were planned
     /// were too few. It says so, and is rolled back.
     fn may_pause(&self, sim: &Sim, journal: &MemoryJournal) -> Result<bool, String> {
         let found = status(sim, journal, &self.plan)?;
         let failed = |it: &Unit| found.unit(&it.id.0, it.steps.len()) == UnitStatus::Failed;
-        Ok(is_later_than_waited_for(sim, &self.plan.numbers) && self.plan.units.iter().any(failed))
+        Ok(is_late_webhook(sim.world().lag(), &self.plan.numbers) && self.plan.units.iter().any(failed))
     }
 
     fn all_done(&self, sim: &Sim, journal: &MemoryJournal) -> Result<(), String> {

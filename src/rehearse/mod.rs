@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use broken::broken_promises;
+pub use broken::{broken_promises, is_late_webhook};
 pub use case::{Case, Disturbance, FollowUp, Stage};
 pub use orders::out_of_order;
 pub use report::{Gap, Left, Nominal, Report, Trial, WaveTime};

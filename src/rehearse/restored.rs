@@ -71,7 +71,7 @@ fn was_there_at_the_end(now: &World, undone: Undone<'_>, unit: &Unit, theirs: Ti
             Happening::Opened { .. } | Happening::Journaled { .. } => None,
         })
     });
-    let lag = now.longest_lag() + Duration::from_secs(1);
+    let lag = now.lag().longest() + Duration::from_secs(1);
     at.is_some_and(|at| theirs + lag <= at)
 }
 

@@ -101,6 +101,18 @@ impl Lag {
         Self { api: lag, sts: lag, eks_auth: lag, webhook: lag, webhooks: BTreeMap::new() }
     }
 
+    /// The lag of the latest webhook.
+    #[must_use]
+    pub fn longest_webhook(&self) -> Duration {
+        self.webhooks.values().copied().fold(self.webhook, Duration::max)
+    }
+
+    /// The lag of whoever is latest.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.longest_webhook().max(self.api).max(self.sts).max(self.eks_auth)
+    }
+
     /// The lag of one observer.
     #[must_use]
     pub fn for_observer(&self, observer: &Observer) -> Duration {

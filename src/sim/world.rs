@@ -111,13 +111,6 @@ impl World {
         self.history.writes().count()
     }
 
-    /// The longest that anybody may be late.
-    pub(crate) fn longest_lag(&self) -> Duration {
-        let lag = &self.lag;
-        let longest = lag.webhooks.values().max().copied().unwrap_or_default();
-        longest.max(lag.api).max(lag.sts).max(lag.eks_auth).max(lag.webhook)
-    }
-
     /// Sets how late observers may be, from now on.
     pub fn set_lag(&mut self, lag: Lag) {
         self.lag = lag;

@@ -6,7 +6,9 @@ use irsa_migrate::apply::Why;
 use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
 use irsa_migrate::journal::{Event, NewEntry, Run, RunId, RunStatus, Scope};
 use irsa_migrate::model::{ClusterArn, Digest, RoleArn, Subject};
+use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::{Cluster as _, Eks as _, Iam as _, JournalStore as _, NewAssociation};
+use irsa_migrate::rehearse::broken_promises;
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Lag, Sim, fleet};
 
@@ -265,4 +267,43 @@ fn a_harmless_edit_of_others_excuses_nothing() {
     assert_eq!(broken(&sim), NONE);
     set_trust(&sim, &format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#));
     assert_broken(&sim, "P2", "has lost the role that IRSA gave it");
+}
+
+/// Deletes the association under a webhook that is so late, and says so many seconds later that it is undone.
+fn undone(late: u64, seconds: u64) -> (Sim, Plan) {
+    let sim = shop();
+    let plan = plan_of(&sim, "");
+    set_trust(&sim, &with(&sim, &ours(r#"["sts:AssumeRole","sts:TagSession"]"#)));
+    associate(&sim);
+    // Of pods that live by it other predicates tell.
+    sim.world().delete_workload(&cart().cluster, &at()).unwrap();
+    sim.world().pass(Duration::from_mins(5));
+    sim.world().set_lag(Lag { webhook: Duration::from_secs(late), ..Lag::default() });
+    let id = sim.world().association_now(&cart()).unwrap().id.clone();
+    sim.run(sim.delete_association(&cart().cluster, &id)).unwrap().unwrap();
+    sim.world().pass(Duration::from_secs(seconds));
+    journal(&sim, Event::Undone, "undone by run 0");
+    // Where nothing happens nobody looks but at the end.
+    for _ in 0..120 {
+        sim.world().pass(Duration::from_secs(1));
+    }
+    (sim, plan)
+}
+
+#[test]
+fn a_late_webhook_excuses_what_it_does_after_the_settle_time_and_nothing_else() {
+    let words = "a pod that is admitted now gets no credentials (Pod Identity)";
+    // A webhook in time; one that is late, and a run that did not wait for what a run waits for.
+    for (late, seconds) in [(20, 0), (60, 0), (60, 28)] {
+        let (sim, plan) = undone(late, seconds);
+        let counted = broken_promises(&sim, &plan);
+        assert!(counted.iter().any(|it| it.contains(words)), "{late} s late, undone after {seconds} s: {counted:#?}");
+    }
+    let (sim, plan) = undone(60, 31);
+    assert_broken(&sim, "P2", words);
+    assert_eq!(broken_promises(&sim, &plan), NONE);
+    // That others are late is no excuse for a webhook.
+    let (sim, plan) = undone(20, 0);
+    sim.world().set_lag(Lag { sts: Duration::from_mins(5), webhook: Duration::from_secs(20), ..Lag::default() });
+    assert!(!broken_promises(&sim, &plan).is_empty());
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use irsa_migrate::journal::RunStatus;
 use irsa_migrate::plan::{Plan, Purpose, UnitId};
-use irsa_migrate::rehearse::{Undone, broken_promises, not_restored};
+use irsa_migrate::rehearse::{Undone, broken_promises, is_late_webhook, not_restored};
 use irsa_migrate::rollback::Extent;
 use irsa_migrate::sim::{Deed, Happening, Lag, MemoryJournal, Sim};
 
@@ -222,10 +222,9 @@ impl<'a> Story<'a> {
     /// A pod that came up on Pod Identity after all was undone, by a webhook that is later than is waited for:
     /// `broken_promises` says why that is let through.
     fn is_of_a_late_webhook(&self, line: &str) -> bool {
-        let settle = Duration::from_secs(self.plans[0].numbers.association_settle);
-        let lag = &self.schedule.lag;
-        let is_late = lag.webhook > settle || lag.webhooks.values().any(|it| *it > settle);
-        is_late && line.starts_with("modes of ") && line.contains("Pod Identity")
+        is_late_webhook(&self.schedule.lag, &self.plans[0].numbers)
+            && line.starts_with("modes of ")
+            && line.contains("Pod Identity")
     }
 
     /// What no rollback has brought back, and none has told of.

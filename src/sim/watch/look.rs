@@ -140,7 +140,7 @@ impl<'a> Look<'a> {
 
     /// Whether others wrote one of these so lately that whoever sends something could not know of it.
     pub(super) fn is_news<T>(&self, versions: &[Version<T>]) -> bool {
-        let lag = SignedDuration::try_from(self.world.longest_lag()).unwrap_or(SignedDuration::MAX);
+        let lag = SignedDuration::try_from(self.world.lag.longest()).unwrap_or(SignedDuration::MAX);
         let news = |it: &Version<T>| {
             it.by == Author::Other && self.world.now.duration_since(it.at) <= lag.saturating_add(LATELY)
         };
@@ -203,7 +203,7 @@ impl<'a> Look<'a> {
     /// The association was made so lately that somebody may not know of it.
     pub(super) fn is_fresh(&self, subject: &Subject) -> bool {
         let newest = self.associations(subject).and_then(|it| it.log().last());
-        newest.is_some_and(|it| it.value.is_some() && self.world.now < it.at + self.world.longest_lag())
+        newest.is_some_and(|it| it.value.is_some() && self.world.now < it.at + self.world.lag.longest())
     }
 
     /// We deleted the association, and its unit is not said to be undone yet.

@@ -137,7 +137,7 @@ impl World {
 
     /// Looks at the world as it stands.
     pub(crate) fn watch_state(&mut self) {
-        let (changes, now, longest) = (self.changes, self.now, self.longest_lag());
+        let (changes, now, longest) = (self.changes, self.now, self.lag.longest());
         let Some(watch) = &mut self.watch else { return };
         let changed = watch.changes != changes;
         // Once everybody has seen the last change, time alone changes nothing.
