@@ -12,7 +12,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 
 use super::wait::patiently;
-use super::{ApplyError, Progress};
+use super::{ApplyError, Progress, Stop};
 use crate::model::ClusterArn;
 use crate::plan::{Plan, Purpose};
 use crate::ports::{Answer, Lease, LeaseVersion, PortError, World};
@@ -57,8 +57,8 @@ impl<'a, W: World> Leases<'a, W> {
     }
 
     /// Takes the lease of each cluster of the plan, or none of them.
-    pub(super) async fn take(&self, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
-        let versions = self.free(emit).await?;
+    pub(super) async fn take(&self, stop: &Stop, emit: &mut dyn FnMut(Progress)) -> Result<(), ApplyError> {
+        let versions = self.free(stop, emit).await?;
         for (cluster, version) in self.plan.clusters.iter().zip(versions) {
             if let Err(error) = self.take_one(&cluster.arn, version.as_ref()).await {
                 self.release().await;
@@ -70,11 +70,11 @@ impl<'a, W: World> Leases<'a, W> {
 
     /// Waits until no lease is anybody's any more; gives the version of each that is there. Dead ones are
     /// waited for side by side: the first that was taken would run out while the next is waited for.
-    async fn free(&self, emit: &mut dyn FnMut(Progress)) -> Result<Vec<Option<LeaseVersion>>, ApplyError> {
+    async fn free(&self, stop: &Stop, emit: &mut dyn FnMut(Progress)) -> Result<Vec<Option<LeaseVersion>>, ApplyError> {
         let mut waits = Vec::new();
         for cluster in &self.plan.clusters {
             let cluster = &cluster.arn;
-            let found = patiently(self.world, emit, async || self.look(cluster).await).await?;
+            let found = patiently(self.world, stop, emit, async || self.look(cluster).await).await?;
             if let Some(lease) = found.as_ref().filter(|it| !it.holder.is_empty()) {
                 let seconds = self.seconds_to_outlive(cluster, lease)?;
                 let (cluster, holder) = (cluster.to_string(), lease.holder.clone());

@@ -47,9 +47,9 @@ pub async fn apply<W: World, J: JournalStore>(
     if let Some(ending) = ended_already(journal, &plan, &id).await? {
         return Ok(ending);
     }
-    let actor = recognise(world, &plan, emit).await?;
+    let actor = recognise(world, &plan, stop, emit).await?;
     let leases = Leases::new(world, &plan, format!("{id} {}", options.holder));
-    leases.take(emit).await?;
+    leases.take(stop, emit).await?;
     // From here on the leases are given back whatever happens.
     let ran = match open(journal, &plan, bytes, digest, actor, world.now()).await {
         // Whoever held the lease has finished the run while it was waited for.
@@ -97,8 +97,13 @@ async fn ended_already<J: JournalStore>(journal: &J, plan: &Plan, id: &RunId) ->
 }
 
 /// Whether the credentials and the clusters are those that the plan was made for.
-async fn recognise<W: World>(world: &W, plan: &Plan, emit: &mut dyn FnMut(Progress)) -> Result<String, ApplyError> {
-    let caller = patiently(world, emit, async || world.caller().await).await?;
+async fn recognise<W: World>(
+    world: &W,
+    plan: &Plan,
+    stop: &Stop,
+    emit: &mut dyn FnMut(Progress),
+) -> Result<String, ApplyError> {
+    let caller = patiently(world, stop, emit, async || world.caller().await).await?;
     if caller.account != plan.account {
         return Err(ApplyError::WrongWorld(format!(
             "the plan is for account {}, and these credentials are of account {}",
@@ -106,7 +111,7 @@ async fn recognise<W: World>(world: &W, plan: &Plan, emit: &mut dyn FnMut(Progre
         )));
     }
     for cluster in &plan.clusters {
-        let facts = patiently(world, emit, async || world.cluster(&cluster.arn).await).await?;
+        let facts = patiently(world, stop, emit, async || world.cluster(&cluster.arn).await).await?;
         if facts.issuer.as_ref() != Some(&cluster.issuer) {
             let now = facts.issuer.map_or_else(|| "none".to_owned(), |it| it.to_string());
             return Err(ApplyError::WrongWorld(format!(
@@ -114,7 +119,7 @@ async fn recognise<W: World>(world: &W, plan: &Plan, emit: &mut dyn FnMut(Progre
                 cluster.arn, cluster.issuer
             )));
         }
-        let own = patiently(world, emit, async || world.own_issuer(&cluster.arn).await).await?;
+        let own = patiently(world, stop, emit, async || world.own_issuer(&cluster.arn).await).await?;
         if own != cluster.issuer {
             return Err(ApplyError::WrongWorld(format!(
                 "the API server reached for cluster {} has issuer {own}, and the cluster's is {}",

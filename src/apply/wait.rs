@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::{Broken, Context, Halt, Progress, Trouble};
+use super::{Broken, Context, Halt, Progress, Stop, Trouble};
 use crate::plan::{Step, UnitId};
 use crate::ports::{Answer, JournalStore, PortError, Sight, World};
 
@@ -123,23 +123,26 @@ pub(super) async fn answer<T, W: World, J: JournalStore>(
     context: &Context<'_, W, J>,
     call: impl AsyncFn() -> Answer<T>,
 ) -> Result<T, Broken> {
-    match patiently(context.world, &mut |it| context.emit(it), call).await {
+    match patiently(context.world, context.stop, &mut |it| context.emit(it), call).await {
         Ok(answer) => Ok(answer),
+        Err(error) if error.is_passing() && context.stop.is_asked() => Err(Halt::Asked.into()),
         Err(PortError::Credentials(why)) => Err(Halt::Credentials(why).into()),
         Err(error) => Err(Trouble::from(error).into()),
     }
 }
 
-/// The same, before there is a run. Each time that there is no answer is told.
+/// The same, before there is a run. Each time that there is no answer is told, and may be the last if
+/// somebody asks to stop.
 pub(super) async fn patiently<T, W: World>(
     world: &W,
+    stop: &Stop,
     emit: &mut dyn FnMut(Progress),
     call: impl AsyncFn() -> Answer<T>,
 ) -> Answer<T> {
     let mut tries = 0;
     loop {
         match call().await {
-            Err(error) if error.is_passing() && tries < TRIES => {
+            Err(error) if error.is_passing() && tries < TRIES && !stop.is_asked() => {
                 tries += 1;
                 let seconds = (1 << tries.min(5)).min(30);
                 emit(Progress::Unanswered { error: error.to_string(), seconds });

@@ -8,7 +8,7 @@ use irsa_migrate::model::Digest;
 use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::{Clock as _, JournalStore as _};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{MemoryJournal, Sim};
+use irsa_migrate::sim::{Fault, MemoryJournal, Sim};
 
 use crate::cycle::{carry_out, plan_of, status};
 
@@ -116,4 +116,35 @@ fn whoever_asks_by_an_entry_is_heard_before_the_next_unit_starts() {
         assert_eq!(writes(&sim), all, "moment {moment}");
     }
     assert!(stopped > moments / 3, "{stopped} of {moments}");
+}
+
+/// What is read before there is a run, and whoever waits for it is told, and may stop it.
+#[test]
+fn while_nothing_answers_it_is_told_and_asking_ends_it() {
+    let start = shop();
+    let plan = plan_of(&start, SHORT);
+    let (bytes, options) = (plan.to_bytes().unwrap(), Options::default());
+    for (operation, before) in ["caller", "cluster", "own_issuer", "lease"].into_iter().zip(0..) {
+        for patience in [1, 3] {
+            let (sim, stop, told) = (start.fork(), Stop::default(), Cell::new(0));
+            let journal = sim.journal();
+            // One cluster: these are asked in this order, each once.
+            let first = sim.world().history().number_of_calls() + 1 + before;
+            for call in first..first + 20 {
+                sim.world().fault_at(call, Fault::Before);
+            }
+            let mut tell = |progress: Progress| {
+                let Progress::Unanswered { error, .. } = progress else { return };
+                assert!(error.contains(operation), "{error}");
+                told.set(told.get() + 1);
+                if told.get() == patience {
+                    stop.ask();
+                }
+            };
+            let ended = sim.run(async { apply::apply(&sim, &journal, &bytes, &options, &stop, &mut tell).await });
+            let error = ended.unwrap().unwrap_err().to_string();
+            assert!(error.contains(operation) && told.get() == patience, "{operation}: {error}, told {}", told.get());
+            assert!(sim.run(journal.runs()).unwrap().unwrap().is_empty(), "{operation}: nothing is begun");
+        }
+    }
 }
