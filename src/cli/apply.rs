@@ -158,3 +158,59 @@ pub(crate) fn agreed(
     }
     Err(CommandError::usage("not agreed to: nothing was done"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::WorkloadKind;
+    use crate::plan::{Settings, plan};
+    use crate::scan::{Wanted, scan};
+    use crate::sim::NeverReady;
+    use crate::sim::build::Builder;
+
+    /// Two Deployments whose pods are never Ready on Pod Identity, side by side.
+    fn two_that_fail() -> (crate::sim::Sim, PlanFile) {
+        let mut builder = Builder::new().cluster("blue");
+        for name in ["cart", "stock"] {
+            builder = builder.role(name, &[("shop", name)]).service_account("shop", name, Some(name)).workload_with(
+                WorkloadKind::Deployment,
+                "shop",
+                name,
+                name,
+                1,
+                |it| it.never_ready = Some(NeverReady::OnPodIdentity),
+            );
+        }
+        let sim = builder.sim();
+        let wanted =
+            sim.world().cluster_arns().into_iter().map(|arn| Wanted { arn, context: None }).collect::<Vec<_>>();
+        let inventory = sim.run(async { scan(&sim, &wanted, &mut |_| {}).await }).unwrap().unwrap();
+        let settings = Settings::parse("[[wave]]\nname = \"all\"\n[apply]\non_failure = \"undo-unit\"").unwrap();
+        let file = plan_of(plan(&inventory, &settings).unwrap().to_bytes().unwrap()).unwrap();
+        (sim, file)
+    }
+
+    /// How many runs there are once the plan was carried out, and the exit code.
+    fn runs(sim: &crate::sim::Sim, file: &PlanFile) -> (usize, Exit) {
+        // Signals are listened to.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _here = runtime.enter();
+        let run = Run { world: sim.clone(), journal: sim.journal(), told: Told::Text, printer: Printer::new() };
+        let options = Options { through: None, holder: "test".to_owned() };
+        let exit = sim.run(run.to_its_end(file, &options)).unwrap().unwrap();
+        (sim.run(run.journal.runs()).unwrap().unwrap().len(), exit)
+    }
+
+    #[test]
+    fn each_unit_that_failed_is_undone_and_after_an_undo_that_did_not_end_none() {
+        let (sim, file) = two_that_fail();
+        let before = sim.world().state();
+        assert_eq!(runs(&sim, &file), (3, Exit::Incomplete));
+        assert!(sim.world().state() != before, "roles stay prepared, as a unit alone was undone");
+
+        let (sim, file) = two_that_fail();
+        sim.world().deny("delete_association");
+        let (runs, exit) = runs(&sim, &file);
+        assert_eq!((runs, exit), (2, Exit::Stuck), "nothing begins beside an undo that is stuck");
+    }
+}

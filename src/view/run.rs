@@ -260,6 +260,11 @@ pub fn json(it: &Seen) -> Value {
 pub fn ending(ending: &Ending) -> Doc {
     let run = &ending.run;
     let go_on = || name(format!("irsa-migrate apply {run}"));
+    // An undo is not undone: to move forward again there is a new plan.
+    let or_undo = || match ending.undo {
+        true => Line::default(),
+        false => line![", to undo: ", name(format!("irsa-migrate rollback {run}"))],
+    };
     let said = match &ending.why {
         Why::Ended if ending.refused > 0 => line![
             caution("Ended, and not everything was done. "),
@@ -281,22 +286,15 @@ pub fn ending(ending: &Ending) -> Doc {
             go_on()
         ],
         Why::Window(None) => line![strong("Paused: "), "what is left fits into no window"],
-        Why::Asked => line![
-            strong("Stopped, as asked. "),
-            "To go on: ",
-            go_on(),
-            ", to undo: ",
-            name(format!("irsa-migrate rollback {run}"))
-        ],
+        Why::Asked => line![strong("Stopped, as asked. "), "To go on: ", go_on()].and(or_undo()),
         Why::Failed => line![
             bad("Not whole. "),
             "The next wave does not start. ",
             name(format!("irsa-migrate status {run}")),
             " tells what failed; to try again: ",
-            go_on(),
-            ", to undo: ",
-            name(format!("irsa-migrate rollback {run}"))
-        ],
+            go_on()
+        ]
+        .and(or_undo()),
         Why::Blind(what) => line![
             strong("Paused: "),
             "something could not be read, and nothing is guessed: ",
@@ -356,4 +354,35 @@ pub fn ending_json(ending: &Ending, exit: u8) -> Value {
         "done": ending.done, "undone": ending.undone, "refused": ending.refused, "failed": ending.failed,
         "pending": ending.pending,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::RunId;
+
+    #[test]
+    fn nobody_is_told_to_undo_an_undo() {
+        for why in [Why::Failed, Why::Asked] {
+            for undo in [false, true] {
+                let run = RunId::parse("0123456789ab").unwrap();
+                let (done, refused, failed, pending, undone, unwell) = (0, 0, 1, 0, 0, Vec::new());
+                let it = Ending {
+                    run,
+                    undo,
+                    why: why.clone(),
+                    denied: false,
+                    done,
+                    refused,
+                    failed,
+                    unwell,
+                    pending,
+                    undone,
+                };
+                let text = format!("{:?}", ending(&it));
+                assert!(text.contains("irsa-migrate apply 0123456789ab"), "{text}");
+                assert_eq!(text.contains("irsa-migrate rollback"), !undo, "{text}");
+            }
+        }
+    }
 }
