@@ -128,3 +128,38 @@ fn an_association_with_our_mark_that_was_pointed_elsewhere_stays() {
     let Some(Seen::Seen(detail)) = found.detail else { panic!("{found:?}") };
     assert_eq!(detail.role_arn, other);
 }
+
+/// Whatever a step waits for, a statement that others add meanwhile is in what is sent.
+#[test]
+fn a_statement_that_others_add_at_any_call_stays() {
+    let (start, _, [role, _]) = shop();
+    let plan = plan_of(&start, SHORT);
+    let whole = start.fork();
+    let journal = whole.journal();
+    let first = calls(&start) + 1;
+    carry_out(&whole, &journal, &plan).unwrap();
+    let done = calls(&whole);
+    assert!(roll_back(&whole, &journal, &plan));
+    let last = calls(&whole);
+    // Between the send and its taking effect nobody can tell: IAM replaces the whole document.
+    let sends: Vec<u64> = {
+        let world = whole.world();
+        world.history().writes().filter(|it| matches!(it.call, Call::SetTrust { .. })).map(|it| it.number).collect()
+    };
+    assert_eq!(sends.len(), 2, "there and back: {sends:?}");
+    for call in (first..=last).filter(|it| !sends.contains(it)) {
+        let sim = start.fork();
+        let journal = sim.journal();
+        sim.world().meanwhile(call, Deed::AddStatement(role.clone()));
+        carry_out(&sim, &journal, &plan).unwrap();
+        let theirs = |when: &str| {
+            let trust = sim.world().trust_now(&role).unwrap().to_owned();
+            assert!(trust.contains("SomebodyElse"), "call {call} of {done} there and {last} back, {when}: {trust}");
+        };
+        if call <= done {
+            theirs("there");
+        }
+        roll_back(&sim, &journal, &plan);
+        theirs("back");
+    }
+}
