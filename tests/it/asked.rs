@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use irsa_migrate::apply::{self, Ending, Options, Progress, Stop, Why};
+use irsa_migrate::apply::{Ending, Progress, Stop, Why};
 use irsa_migrate::journal::{Event, NewEntry, RunId, Scope};
 use irsa_migrate::model::Digest;
 use irsa_migrate::plan::Plan;
@@ -10,6 +10,7 @@ use irsa_migrate::ports::{Clock as _, JournalStore as _};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Fault, MemoryJournal, Sim};
 
+use crate::beside::carry_out_told;
 use crate::cycle::{carry_out, plan_of, status};
 
 /// Times that keep a run short, and one unit at a time, so that what has started and what has not is plain.
@@ -31,13 +32,12 @@ fn writes(sim: &Sim) -> usize {
 
 /// Carries the plan out; `when` is told of each progress, by its number.
 fn told(sim: &Sim, journal: &MemoryJournal, plan: &Plan, stop: &Stop, when: impl Fn(usize, &Progress)) -> Ending {
-    let (bytes, count) = (plan.to_bytes().unwrap(), Cell::new(0));
-    let options = Options { through: None, holder: "test".to_owned() };
+    let count = Cell::new(0);
     let mut tell = |progress: Progress| {
         count.set(count.get() + 1);
         when(count.get(), &progress);
     };
-    sim.run(async { apply::apply(sim, journal, &bytes, &options, stop, &mut tell).await }).unwrap().unwrap()
+    carry_out_told(sim, journal, plan, stop, &mut tell).unwrap()
 }
 
 /// How much a run tells, and how much it writes, that nobody asks to stop.
@@ -123,7 +123,6 @@ fn whoever_asks_by_an_entry_is_heard_before_the_next_unit_starts() {
 fn while_nothing_answers_it_is_told_and_asking_ends_it() {
     let start = shop();
     let plan = plan_of(&start, SHORT);
-    let (bytes, options) = (plan.to_bytes().unwrap(), Options::default());
     for (operation, before) in ["caller", "cluster", "own_issuer", "lease"].into_iter().zip(0..) {
         for patience in [1, 3] {
             let (sim, stop, told) = (start.fork(), Stop::default(), Cell::new(0));
@@ -141,8 +140,7 @@ fn while_nothing_answers_it_is_told_and_asking_ends_it() {
                     stop.ask();
                 }
             };
-            let ended = sim.run(async { apply::apply(&sim, &journal, &bytes, &options, &stop, &mut tell).await });
-            let error = ended.unwrap().unwrap_err().to_string();
+            let error = carry_out_told(&sim, &journal, &plan, &stop, &mut tell).unwrap_err().to_string();
             assert!(error.contains(operation) && told.get() == patience, "{operation}: {error}, told {}", told.get());
             assert!(sim.run(journal.runs()).unwrap().unwrap().is_empty(), "{operation}: nothing is begun");
         }

@@ -12,6 +12,7 @@ use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Call, Deed, Lag, MemoryJournal, Sim};
 use jiff::Timestamp;
 
+use crate::beside::carry_out_beside;
 use crate::cycle::{carry_out, plan_of, undo_of};
 
 /// One ServiceAccount; the numbers are the defaults: 30 s to settle, and 120 s of rejections are enough.
@@ -45,17 +46,11 @@ fn says(sim: &Sim, journal: &MemoryJournal, plan: &Plan, words: &str) -> bool {
 fn rejected_for(sim: &Sim, journal: &MemoryJournal, plan: &Plan, seconds: u64) -> Ending {
     let cluster = sim.world().cluster_arns().remove(0);
     sim.world().reject_pods(&cluster, "shop", Some("a policy")).unwrap();
-    let bytes = plan.to_bytes().unwrap();
-    let (options, stop) = (irsa_migrate::apply::Options::default(), irsa_migrate::apply::Stop::default());
-    let mut silent = |_| {};
-    let both = async {
-        let allow = async {
-            sim.sleep(Duration::from_secs(seconds)).await;
-            sim.world().reject_pods(&cluster, "shop", None).unwrap();
-        };
-        futures::join!(irsa_migrate::apply::apply(sim, journal, &bytes, &options, &stop, &mut silent), allow).0
+    let allow = async {
+        sim.sleep(Duration::from_secs(seconds)).await;
+        sim.world().reject_pods(&cluster, "shop", None).unwrap();
     };
-    sim.run(both).unwrap().unwrap()
+    carry_out_beside(sim, journal, plan, allow)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use irsa_migrate::apply::{Ending, Options, Progress, Stop, Why, apply};
+use irsa_migrate::apply::{Ending, Progress, Stop, Why};
 use irsa_migrate::inventory::{AgentOnNode, WorkloadKind, WorkloadRef};
 use irsa_migrate::model::{ClusterArn, Subject};
 use irsa_migrate::plan::Plan;
@@ -11,6 +11,7 @@ use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Deed, MemoryJournal, Sim};
 use tokio::sync::Notify;
 
+use crate::beside::{applied, carry_out_told};
 use crate::cycle::{carry_out, plan_of};
 
 const ONE_AFTER_ANOTHER: &str = "[[wave]]\nname = \"first\"\nnamespaces = [\"carts\"]\n[[wave]]\nname = \"second\"";
@@ -31,14 +32,12 @@ fn shop() -> Sim {
 
 /// Carries the plan out; something happens while the first wave's pods are watched.
 fn when_watched(sim: &Sim, journal: &MemoryJournal, plan: &Plan, happens: impl Fn(&Sim)) -> Ending {
-    let bytes = plan.to_bytes().unwrap();
-    let (options, stop) = (Options { through: None, holder: "test".to_owned() }, Stop::default());
     let mut tell = |progress: Progress| {
         if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
             happens(sim);
         }
     };
-    sim.run(async { apply(sim, journal, &bytes, &options, &stop, &mut tell).await }).unwrap().unwrap()
+    carry_out_told(sim, journal, plan, &Stop::default(), &mut tell).unwrap()
 }
 
 fn cluster(sim: &Sim) -> ClusterArn {
@@ -71,8 +70,7 @@ fn pods_that_an_autoscaler_adds_at_any_second_are_no_trouble() {
     for second in 0..40 {
         let sim = start.fork();
         let (journal, more) = (sim.journal(), Deed::Scale(cluster(&sim), at.clone(), 4));
-        let (bytes, watched) = (plan.to_bytes().unwrap(), Notify::new());
-        let (options, stop) = (Options { through: None, holder: "test".to_owned() }, Stop::default());
+        let (watched, stop) = (Notify::new(), Stop::default());
         let mut tell = |progress: Progress| {
             if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
                 watched.notify_one();
@@ -83,7 +81,7 @@ fn pods_that_an_autoscaler_adds_at_any_second_are_no_trouble() {
             sim.sleep(Duration::from_secs(second)).await;
             sim.world().perform(&more).unwrap();
         };
-        let both = async { futures::join!(apply(&sim, &journal, &bytes, &options, &stop, &mut tell), others).0 };
+        let both = async { futures::join!(applied(&sim, &journal, &plan, &stop, &mut tell), others).0 };
         let ending = sim.run(both).unwrap().unwrap();
         assert_eq!((ending.why, ending.unwell), (Why::Ended, vec![]), "second {second}");
     }

@@ -1,10 +1,11 @@
 //! One call that fails in a way that passes is borne with: the same run goes on and ends, with nobody asked.
 
-use irsa_migrate::apply::{self, Options, Stop, Why};
+use irsa_migrate::apply::{Stop, Why};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Fault, MemoryJournal, Sim};
 
+use crate::beside::carry_out_told;
 use crate::cycle::{carry_out, plan_of, undo_of};
 
 /// Times that keep a run short, so that every call of it can be tried.
@@ -28,8 +29,7 @@ fn calls(sim: &Sim) -> u64 {
 fn with_fault(sim: &Sim, journal: &MemoryJournal, plan: &Plan, call: u64, fault: Fault) -> Option<String> {
     sim.world().fault_at(call, fault);
     let before = sim.world().history().writes().count();
-    let (bytes, options, stop) = (plan.to_bytes().unwrap(), Options::default(), Stop::default());
-    let ended = sim.run(async { apply::apply(sim, journal, &bytes, &options, &stop, &mut |_| {}).await }).unwrap();
+    let ended = carry_out_told(sim, journal, plan, &Stop::default(), &mut |_| {});
     let world = sim.world();
     let operation = world.history().calls().find(|it| it.number == call).map(|it| it.call.operation());
     let well = match &ended {

@@ -12,6 +12,7 @@ use irsa_migrate::rehearse::{Undone, not_restored};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Lag, MemoryJournal, Sim};
 
+use crate::beside::carry_out_beside;
 use crate::cycle::{carry_out, plan_of, status, undo_of};
 
 const NONE: [String; 0] = [];
@@ -178,7 +179,6 @@ fn what_was_waited_for_does_not_make_a_look_stale() {
     it.sim.world().edit_association(&other, Some(&role())).unwrap();
     let undo = undo_of(&it.sim, &it.journal, &it.plan);
     let (sim, journal) = (it.sim.clone(), it.journal.clone());
-    let bytes = undo.to_bytes().unwrap();
     let edits = async {
         use irsa_migrate::ports::Clock as _;
         sim.sleep(Duration::from_mins(3)).await;
@@ -187,11 +187,7 @@ fn what_was_waited_for_does_not_make_a_look_stale() {
         sim.sleep(Duration::from_secs(30)).await;
         sim.world().edit_association(&other, None).unwrap();
     };
-    let (options, stop) = (irsa_migrate::apply::Options::default(), irsa_migrate::apply::Stop::default());
-    let mut emit = |_| {};
-    let run = irsa_migrate::apply::apply(&sim, &journal, &bytes, &options, &stop, &mut emit);
-    let (ending, ()) = sim.run(async { futures::join!(run, edits) }).unwrap();
-    assert_eq!(ending.unwrap().why, Why::Ended);
+    assert_eq!(carry_out_beside(&sim, &journal, &undo, edits).why, Why::Ended);
     let status = status(&it.sim, &it.journal, &undo);
     assert_eq!(it.broken_after(&undo, &status), NONE);
     assert_eq!(it.trust(), with_theirs(&it.trust_at_first()));
@@ -199,7 +195,7 @@ fn what_was_waited_for_does_not_make_a_look_stale() {
 
 #[test]
 fn looking_again_does_not_keep_a_rollback_from_sending() {
-    // Whether the role is unused takes longer to find out than a look may be old.
+    // To find out whether the role is unused takes many calls, and each of them a second.
     let it = moved();
     it.sim.set_latency(Duration::from_secs(1));
     let (undo, status) = it.undo();

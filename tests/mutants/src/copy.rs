@@ -17,7 +17,7 @@ use crate::switch::switch;
 /// Not copied: what is built or is no part of the crate.
 const NOT_COPIED: [&str; 3] = ["target", ".git", "tests/mutants"];
 
-/// Optimised a little: the tests are most of the time. As CONTRIBUTING.md has it for the loops, so that builds are shared.
+/// Optimised a little: the tests are most of the time.
 const OPTIMISED: [&str; 2] = ["--config", "profile.dev.package.irsa-migrate.opt-level=1"];
 
 /// Compiler rounds after which something else must be wrong.
