@@ -1,12 +1,14 @@
 //! What a policy grants, statement by statement.
 
-use std::collections::BTreeSet;
+mod deny;
+
+use deny::{Denial, MAX_REGIONS, without};
 
 use crate::model::Issuer;
 use crate::trust::document::Document;
 use crate::trust::glob::TooComplex;
 use crate::trust::grants::{Grant, Grants, Place};
-use crate::trust::matching::{Met, Note, Tri, conditions, names_pods, names_provider};
+use crate::trust::matching::{Met, Tri, conditions, names_pods, names_provider};
 use crate::trust::policy::{Effect, Statement, Version};
 use crate::trust::reason::{Code, Reason};
 use crate::trust::region::Region;
@@ -65,13 +67,6 @@ pub(crate) fn read_pod_identity(document: &Document, scope: &Scope) -> Grants {
     }
     reader.pod_identity(None, false, scope);
     Grants::new(reader.pod_identity)
-}
-
-/// What a Deny does to one kind of request.
-enum Denial {
-    Misses,
-    Takes { region: Region, audiences: Vec<usize> },
-    Unsure(Note),
 }
 
 /// An Allow, solved.
@@ -211,96 +206,6 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Takes away what Deny statements take from tokens.
-    ///
-    /// A ServiceAccount keeps the role if any audience is left to it, for its pods may ask
-    /// for tokens of any audience.
-    fn take_denied(
-        &mut self,
-        allowed: Vec<Allowed>,
-        cluster: &ScopeCluster,
-        scope: &Scope,
-        request: Request<'_>,
-        client_ids: &[String],
-    ) -> Result<Vec<Region>, TooComplex> {
-        let arn = scope.provider_arn(cluster);
-        let mut denials = Vec::new();
-        for statement in self.about.web_deny.clone() {
-            let denial = self.denial(statement, names_provider(&statement.principal, &arn), request, client_ids);
-            match denial {
-                Denial::Misses => {}
-                Denial::Takes { region, audiences } if region.carried.is_empty() => denials.push((region, audiences)),
-                Denial::Takes { .. } if self.denies_both_alike(statement, cluster, scope) => {}
-                Denial::Takes { .. } => self.remarks.notes([(Code::DenyNotUnderstood, statement.range.start)]),
-                Denial::Unsure((code, at)) => {
-                    self.remarks.notes([(code, at), (Code::DenyNotUnderstood, statement.range.start)])
-                }
-            }
-        }
-        let mut kept = Vec::new();
-        for Allowed { region, audiences } in allowed {
-            let applying = |audience: &usize| -> Vec<usize> {
-                let hits = denials.iter().enumerate().filter(|(_, (_, denied))| denied.contains(audience));
-                hits.map(|(index, _)| index).collect()
-            };
-            let ways: BTreeSet<Vec<usize>> = audiences.iter().map(applying).collect();
-            let before = kept.len();
-            for way in ways {
-                let mut regions = vec![region.clone()];
-                for (denied, _) in way.iter().filter_map(|index| denials.get(*index)) {
-                    let mut left = Vec::new();
-                    for region in regions {
-                        left.extend(region.without(denied)?);
-                    }
-                    regions = left;
-                    if regions.len() > MAX_REGIONS {
-                        return Err(TooComplex);
-                    }
-                }
-                kept.extend(regions);
-            }
-            if kept.len() == before {
-                self.remarks.notes([(Code::Denied, self.document.policy().range.start)]);
-            }
-        }
-        Ok(kept)
-    }
-
-    /// Solves one Deny for one kind of request.
-    fn denial(&self, statement: &Statement, named: Tri, request: Request<'_>, client_ids: &[String]) -> Denial {
-        match named {
-            Tri::No => return Denial::Misses,
-            Tri::Unsure(code) => return Denial::Unsure((code, statement.principal.at)),
-            Tri::Yes => {}
-        }
-        match conditions(statement, self.version, request, client_ids) {
-            Met::Never(_) => Denial::Misses,
-            Met::By { region, .. } if region.rects.is_empty() => Denial::Misses,
-            Met::By { region, audiences, unsure, .. } => match unsure.first() {
-                Some(note) => Denial::Unsure(*note),
-                None => Denial::Takes { region, audiences },
-            },
-        }
-    }
-
-    /// Whether a Deny under carried conditions hits everybody by either way, such as one
-    /// of requests without TLS: then it makes no difference between the two.
-    fn denies_both_alike(&self, statement: &Statement, cluster: &ScopeCluster, scope: &Scope) -> bool {
-        let Provider::Exists { client_ids } = &cluster.provider else { return false };
-        if !statement.actions.web_identity || !statement.actions.any_of_pods() {
-            return false;
-        }
-        let issuer = cluster.issuer.as_str().to_ascii_lowercase();
-        let named = names_provider(&statement.principal, &scope.provider_arn(cluster));
-        let web = self.denial(statement, named, Request::WebIdentity { issuer: &issuer }, client_ids);
-        let request = Request::PodIdentity { cluster: Some(&cluster.arn) };
-        let pods = self.denial(statement, names_pods(&statement.principal), request, &[]);
-        let (Denial::Takes { region: web, audiences }, Denial::Takes { region: pods, .. }) = (web, pods) else {
-            return false;
-        };
-        web.is_everybody() && pods.is_everybody() && audiences.len() == client_ids.len() && web.carried == pods.carried
-    }
-
     /// Who of a cluster may assume the role by Pod Identity, with session tags.
     ///
     /// `granted` says whether tokens of the cluster are granted anything, so that a Deny in
@@ -319,14 +224,7 @@ impl<'d> Reader<'d> {
                         if granted && region.is_everybody() {
                             self.remarks.notes([(Code::DenyDefeats, at)]);
                         }
-                        let mut left = Vec::new();
-                        for own in regions {
-                            left.extend(own.without(&region)?);
-                        }
-                        regions = left;
-                        if regions.len() > MAX_REGIONS {
-                            return Err(TooComplex);
-                        }
+                        regions = without(regions, &region)?;
                     }
                     Denial::Takes { .. } | Denial::Unsure(_) => {
                         let alike = cluster.is_some_and(|it| self.denies_both_alike(statement, it, scope));
@@ -388,9 +286,6 @@ impl<'d> Reader<'d> {
 
 /// The audience that the EKS webhook asks tokens for, unless an annotation says otherwise.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-
-/// The most unions of rectangles that the Deny statements may cut a policy into.
-const MAX_REGIONS: usize = 4_096;
 
 fn push_grants(
     grants: &mut Vec<Grant>,
