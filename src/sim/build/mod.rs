@@ -1,18 +1,21 @@
 //! Worlds to order.
 
+mod nodes;
+mod pods;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::aws::{AGENT_ADDON, RoleState, Trust};
-use super::cluster::{AUDIENCE, Budget, BudgetRule, Cluster, Environment, Template, Workload};
+use super::cluster::{AUDIENCE, Cluster, Environment};
 use super::handle::Sim;
 use super::versioned::Versioned;
 use super::world::World;
 use crate::inventory::{
-    AddonUse, AgentOnNode, Association, AssociationDetail, Caller, ClusterFacts, Compute, Node, Provider, RoleDetail,
-    Seen, ServiceAccount, WorkloadKind, WorkloadRef,
+    AddonUse, AgentOnNode, Association, AssociationDetail, Caller, ClusterFacts, Compute, Provider, RoleDetail, Seen,
+    ServiceAccount,
 };
 use crate::model::{AccountId, ClusterArn, Digest, Issuer, RoleArn, Subject};
 
@@ -130,35 +133,6 @@ impl Builder {
             self = self.node(host, Compute::Ec2, AgentOnNode::Ready);
         }
         self
-    }
-
-    /// One more node; its address is written with dashes.
-    #[must_use]
-    pub fn node(mut self, address: &str, compute: Compute, agent: AgentOnNode) -> Self {
-        let prefix = if compute == Compute::Fargate { "fargate-ip" } else { "ip" };
-        let name = format!("{prefix}-{address}.{}.compute.internal", self.region);
-        let os = if compute == Compute::Windows { "windows" } else { "linux" };
-        let mut labels = BTreeMap::from([("kubernetes.io/os".to_owned(), os.to_owned())]);
-        let kind = match compute {
-            Compute::Fargate => Some("fargate"),
-            Compute::Auto => Some("auto"),
-            Compute::Hybrid => Some("hybrid"),
-            Compute::Ec2 | Compute::Windows => None,
-        };
-        labels.extend(kind.map(|it| ("eks.amazonaws.com/compute-type".to_owned(), it.to_owned())));
-        let node = Node { name: name.clone(), compute, ready: true, labels, agent: Seen::Seen(agent) };
-        self.here().env.nodes.insert(name, node);
-        self
-    }
-
-    /// A Fargate profile that takes all pods of a namespace.
-    #[must_use]
-    pub fn fargate(mut self, namespace: &str) -> Self {
-        self.here().env.fargate.insert(namespace.to_owned());
-        if self.here().env.nodes.values().any(|it| it.compute == Compute::Fargate) {
-            return self;
-        }
-        self.node("10-0-9-40", Compute::Fargate, AgentOnNode::Absent)
     }
 
     /// How many API servers the cluster has.
@@ -300,69 +274,6 @@ impl Builder {
         self
     }
 
-    /// A workload of so many pods.
-    #[must_use]
-    pub fn workload(self, kind: WorkloadKind, namespace: &str, name: &str, service_account: &str, pods: u32) -> Self {
-        self.workload_with(kind, namespace, name, service_account, pods, |_| {})
-    }
-
-    /// A workload of so many pods, as `edit` leaves it.
-    #[must_use]
-    pub fn workload_with(
-        mut self,
-        kind: WorkloadKind,
-        namespace: &str,
-        name: &str,
-        service_account: &str,
-        pods: u32,
-        edit: impl FnOnce(&mut Workload),
-    ) -> Self {
-        let at = WorkloadRef { kind, namespace: namespace.to_owned(), name: name.to_owned() };
-        let template = Template {
-            service_account: service_account.to_owned(),
-            image: format!("registry.example.com/{name}:1.0.0"),
-            ..Template::default()
-        };
-        let mut it = Workload::new(at.clone(), self.world.ids.uid(), template, pods, self.world.now);
-        edit(&mut it);
-        self.here().workloads.insert(at, it);
-        self
-    }
-
-    /// A Deployment.
-    #[must_use]
-    pub fn deployment(self, namespace: &str, name: &str, service_account: &str, pods: u32) -> Self {
-        self.workload(WorkloadKind::Deployment, namespace, name, service_account, pods)
-    }
-
-    /// A pod that nobody owns.
-    #[must_use]
-    pub fn bare_pod(mut self, namespace: &str, name: &str, service_account: &str) -> Self {
-        let at = WorkloadRef { kind: WorkloadKind::ReplicaSet, namespace: namespace.into(), name: name.into() };
-        self = self.workload(WorkloadKind::ReplicaSet, namespace, name, service_account, 1);
-        self.world.settle();
-        // It came to be like any pod; then its owner is taken away.
-        let cluster = self.here();
-        for mut pod in cluster.workloads.remove(&at).into_iter().flat_map(|it| it.pods) {
-            name.clone_into(&mut pod.name);
-            cluster.bare.push(pod);
-        }
-        self
-    }
-
-    /// A PodDisruptionBudget over some workloads of a namespace.
-    #[must_use]
-    pub fn budget(mut self, namespace: &str, name: &str, rule: BudgetRule, covers: &[(WorkloadKind, &str)]) -> Self {
-        let at = |(kind, name): &(WorkloadKind, &str)| WorkloadRef {
-            kind: *kind,
-            namespace: namespace.to_owned(),
-            name: (*name).to_owned(),
-        };
-        let covers = covers.iter().map(at).collect();
-        self.here().env.budgets.push(Budget { namespace: namespace.to_owned(), name: name.to_owned(), covers, rule });
-        self
-    }
-
     /// An add-on of EKS.
     #[must_use]
     pub fn addon(mut self, name: &str, version: &str, role: Option<&str>) -> Self {
@@ -375,17 +286,6 @@ impl Builder {
             association_arns: Vec::new(),
         };
         self.here().env.addons.insert(name.to_owned(), it);
-        self
-    }
-
-    /// No agent: neither the add-on nor a pod on any node.
-    #[must_use]
-    pub fn without_agent(mut self) -> Self {
-        let env = &mut self.here().env;
-        env.addons.remove(AGENT_ADDON);
-        for node in env.nodes.values_mut() {
-            node.agent = Seen::Seen(AgentOnNode::Absent);
-        }
         self
     }
 
