@@ -11,15 +11,29 @@ use crate::apply::Stop;
 /// Carries work out until it ends, or until somebody interrupts it twice: `None` then. The future
 /// is dropped, and whatever it was doing is in doubt.
 pub(crate) async fn carry_out<T>(work: impl Future<Output = T>, stop: &Stop, printer: Printer) -> Option<T> {
-    let mut work = pin!(work);
     // A process that cannot listen to signals is stopped by them, which a run survives too.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt()).ok(), signal(SignalKind::terminate()).ok());
+    let pressed = async || {
+        tokio::select! {
+            () = next(&mut interrupt) => {}
+            () = next(&mut terminate) => {}
+        }
+    };
+    until_pressed_twice(work, stop, printer, pressed).await
+}
+
+async fn until_pressed_twice<T>(
+    work: impl Future<Output = T>,
+    stop: &Stop,
+    printer: Printer,
+    mut pressed: impl AsyncFnMut(),
+) -> Option<T> {
+    let mut work = pin!(work);
     loop {
         tokio::select! {
             biased;
             result = &mut work => return Some(result),
-            () = next(&mut interrupt) => {}
-            () = next(&mut terminate) => {}
+            () = pressed() => {}
         }
         if stop.is_asked() {
             return None;
@@ -38,28 +52,18 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
+// A signal is the whole process's, so the tests press nothing: a real Ctrl-C is in the end-to-end suite.
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Ctrl-C, for this process alone; whoever listens must have begun to.
-    fn press() {
-        let pid = std::process::id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
-    }
-
     #[tokio::test]
     async fn once_asks_the_work_to_stop_and_twice_gives_it_up() {
         let stop = Stop::default();
-        let pressing = async {
-            press();
-            while !stop.is_asked() {
-                tokio::task::yield_now().await;
-            }
-            press();
-        };
-        let (ended, ()) = tokio::join!(biased; carry_out(pending::<()>(), &stop, Printer::new()), pressing);
-        assert_eq!(ended, None);
+        let mut presses = 0;
+        let ended = until_pressed_twice(pending::<()>(), &stop, Printer::new(), async || presses += 1).await;
+        assert_eq!((ended, presses), (None, 2));
+        assert!(stop.is_asked());
     }
 
     #[tokio::test]
@@ -71,9 +75,19 @@ mod tests {
             }
             "paused"
         };
-        // The listening begins before the key is pressed: in this order.
-        let pressing = async { press() };
-        let (ended, ()) = tokio::join!(biased; carry_out(work, &stop, Printer::new()), pressing);
-        assert_eq!(ended, Some("paused"));
+        let mut pressed = false;
+        let once = async || {
+            if std::mem::replace(&mut pressed, true) {
+                pending::<()>().await;
+            }
+        };
+        assert_eq!(until_pressed_twice(work, &stop, Printer::new(), once).await, Some("paused"));
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_interrupts_is_not_asked_to_stop() {
+        let stop = Stop::default();
+        let ended = until_pressed_twice(async { 7 }, &stop, Printer::new(), async || {}).await;
+        assert_eq!((ended, stop.is_asked()), (Some(7), false), "what has ended is told before what was pressed");
     }
 }
