@@ -17,8 +17,8 @@ use crate::switch::switch;
 /// Not copied: what is built or is no part of the crate.
 const NOT_COPIED: [&str; 3] = ["target", ".git", "tests/mutants"];
 
-/// Optimised a little: the tests are most of the time.
-const OPTIMISED: [&str; 2] = ["--config", "profile.dev.package.irsa-migrate.opt-level=1"];
+/// Optimised: running the tests is most of the time.
+const OPTIMISED: [&str; 2] = ["--config", "profile.dev.package.irsa-migrate.opt-level=2"];
 
 /// Compiler rounds after which something else must be wrong.
 const ROUNDS: usize = 12;
