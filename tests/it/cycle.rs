@@ -2,7 +2,7 @@
 
 use irsa_migrate::apply::{self, Ending, Options, Stop, Why};
 use irsa_migrate::inventory::Inventory;
-use irsa_migrate::journal::{RunId, RunStatus};
+use irsa_migrate::journal::{Entry, RunId, RunStatus};
 use irsa_migrate::model::Digest;
 use irsa_migrate::plan::check::check;
 use irsa_migrate::plan::{Plan, Settings, plan};
@@ -36,15 +36,18 @@ pub(crate) fn carry_out(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Resu
 /// The plan that undoes a run.
 pub(crate) fn undo_of(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Plan {
     let digest = Digest::of(&plan.to_bytes().expect("bytes"));
-    let run = RunId::of(&digest);
-    let entries = sim.run(journal.entries(&run)).expect("the world goes on").expect("entries");
-    rollback::plan(&run, &digest, plan, &entries, &Extent::Run).expect("an undo")
+    let entries = entries(sim, journal, plan);
+    rollback::plan(&RunId::of(&digest), &digest, plan, &entries, &Extent::Run).expect("an undo")
+}
+
+/// What the journal holds of the run of a plan.
+pub(crate) fn entries(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Entry> {
+    let run = RunId::of(&Digest::of(&plan.to_bytes().expect("bytes")));
+    sim.run(journal.entries(&run)).expect("the world goes on").expect("entries")
 }
 
 pub(crate) fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> RunStatus {
-    let run = RunId::of(&Digest::of(&plan.to_bytes().expect("bytes")));
-    let entries = sim.run(journal.entries(&run)).expect("the world goes on").expect("entries");
-    RunStatus::of(&entries).expect("a journal that can be")
+    RunStatus::of(&entries(sim, journal, plan)).expect("a journal that can be")
 }
 
 #[test]

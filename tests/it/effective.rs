@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use irsa_migrate::apply::{Ending, Why};
 use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
-use irsa_migrate::journal::{Entry, Event, RunId, Scope};
-use irsa_migrate::model::Digest;
+use irsa_migrate::journal::{Event, Scope};
 use irsa_migrate::plan::Plan;
-use irsa_migrate::ports::{Clock as _, JournalStore as _};
+use irsa_migrate::ports::Clock as _;
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Call, Deed, Lag, MemoryJournal, Sim};
 use jiff::Timestamp;
 
 use crate::beside::carry_out_beside;
-use crate::cycle::{carry_out, plan_of, undo_of};
+use crate::cycle::{carry_out, entries, plan_of, undo_of};
 
 /// One ServiceAccount; the numbers are the defaults: 30 s to settle, and 120 s of rejections are enough.
 fn shop(settings: &str) -> (Sim, Plan) {
@@ -31,11 +30,6 @@ fn at(sim: &Sim, wanted: fn(&Call) -> bool) -> Option<Timestamp> {
 fn restarted_after(sim: &Sim) -> Option<i64> {
     let made = at(sim, |it| matches!(it, Call::CreateAssociation(_))).expect("an association");
     at(sim, |it| matches!(it, Call::Stamp { .. })).map(|it| it.duration_since(made).as_secs())
-}
-
-fn entries(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Entry> {
-    let run = RunId::of(&Digest::of(&plan.to_bytes().unwrap()));
-    sim.run(journal.entries(&run)).unwrap().unwrap()
 }
 
 fn says(sim: &Sim, journal: &MemoryJournal, plan: &Plan, words: &str) -> bool {

@@ -37,6 +37,7 @@ mod promises_orders;
 mod promises_restored;
 mod readme;
 mod recorded;
+mod restarts;
 mod rollback;
 mod scan;
 mod stuck;
