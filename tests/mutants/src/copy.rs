@@ -44,7 +44,7 @@ impl Copy<'_> {
     pub fn write(&self, mutants: &[Mutant], known: BTreeSet<u32>) -> Result<Written> {
         let mut written = Written { unviable: known, left_out: BTreeSet::new() };
         for round in 1..=ROUNDS {
-            written.left_out = self.sync(mutants, &written.unviable)?;
+            written.left_out = self.sync(mutants, &mut written.unviable)?;
             let (blamed, errors) = self.check()?;
             if errors == 0 {
                 return Ok(written);
@@ -59,7 +59,7 @@ impl Copy<'_> {
     }
 
     /// Makes the copy equal to the project but for the mutants. Files that are right are not touched, so that little is built.
-    fn sync(&self, mutants: &[Mutant], without: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
+    fn sync(&self, mutants: &[Mutant], without: &mut BTreeSet<u32>) -> Result<BTreeSet<u32>> {
         let mut of_file: BTreeMap<&Path, Vec<&Mutant>> = BTreeMap::new();
         for mutant in mutants.iter().filter(|it| !without.contains(&it.id)) {
             of_file.entry(Path::new(&mutant.file)).or_default().push(mutant);
@@ -72,6 +72,7 @@ impl Copy<'_> {
                 let source = String::from_utf8(bytes).context("a source is no text")?;
                 let switched = switch(&source, mutants).with_context(|| path.display().to_string())?;
                 left_out.extend(switched.left_out);
+                without.extend(switched.unviable);
                 bytes = switched.text.into_bytes();
             } else if path == Path::new("src/lib.rs") {
                 bytes.extend(b"\nmod mutant;\n");

@@ -17,6 +17,8 @@ pub struct Switched {
     pub text: String,
     /// Mutants for which no place was found, or which cannot be switched there.
     pub left_out: BTreeSet<u32>,
+    /// Mutants that compile nowhere.
+    pub unviable: BTreeSet<u32>,
 }
 
 /// Writes these mutants into the source.
@@ -26,14 +28,15 @@ pub fn switch(source: &str, mutants: &[&Mutant]) -> Result<Switched> {
     for mutant in mutants {
         waiting.entry(mutant.span.start).or_default().push(mutant);
     }
-    let mut switcher = Switcher { waiting, written: 0, trouble: None };
+    let mut switcher = Switcher { waiting, written: 0, unviable: BTreeSet::new(), trouble: None };
     switcher.visit_file_mut(&mut file);
-    let Switcher { waiting, trouble, .. } = switcher;
+    let Switcher { waiting, unviable, trouble, .. } = switcher;
     match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(Switched {
             text: prettyplease::unparse(&file),
             left_out: waiting.into_values().flatten().map(|it| it.id).collect(),
+            unviable,
         }),
     }
 }
@@ -42,6 +45,7 @@ struct Switcher<'a> {
     /// Mutants whose place was not met yet.
     waiting: BTreeMap<Place, Vec<&'a Mutant>>,
     written: usize,
+    unviable: BTreeSet<u32>,
     trouble: Option<anyhow::Error>,
 }
 
@@ -97,9 +101,13 @@ impl<'a> Switcher<'a> {
 
     fn binary(&mut self, expression: &mut Expr) {
         let Expr::Binary(binary) = &*expression else { return };
-        // A chain with `let` has no value that could be chosen between; no other operator may stand in it.
         let is_chain = holds_let(&binary.left) || holds_let(&binary.right);
-        let mutants = if is_chain { Vec::new() } else { self.take(&binary.op, Genre::BinaryOperator) };
+        let mut mutants = self.take(&binary.op, Genre::BinaryOperator);
+        if is_chain {
+            // The language has no chain with `let` and another operator than `&&`.
+            self.written -= mutants.len();
+            self.unviable.extend(mutants.drain(..).map(|it| it.id));
+        }
         visit_mut::visit_expr_mut(self, expression);
         let Expr::Binary(original) = expression.clone() else { return };
         for mutant in mutants {
