@@ -8,7 +8,7 @@ use irsa_migrate::journal::{Event, Scope};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::Clock as _;
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Call, Deed, Lag, MemoryJournal, Sim};
+use irsa_migrate::sim::{Call, Deed, Fault, Lag, MemoryJournal, Sim};
 use jiff::Timestamp;
 
 use crate::beside::carry_out_beside;
@@ -119,5 +119,24 @@ fn an_admitted_probe_in_the_old_mode_is_waited_out_and_never_taken_for_a_rejecti
         let after = restarted_after(&sim).expect("a restart");
         assert!(after >= 200, "{after} s");
         assert!(!says(&sim, &journal, &plan, "observed"));
+    }
+}
+
+#[test]
+fn a_probe_without_an_answer_is_taken_again_and_one_that_is_denied_is_a_failure() {
+    let (start, plan) = shop("");
+    let whole = start.fork();
+    carry_out(&whole, &whole.journal(), &plan).unwrap();
+    let first = {
+        let world = whole.world();
+        world.history().calls().find(|it| it.call.operation() == "probe").expect("a probe").number
+    };
+    for fault in [Fault::Before, Fault::Lost, Fault::Throttle, Fault::Deny] {
+        let sim = start.fork();
+        sim.world().fault_at(first, fault);
+        let ending = carry_out(&sim, &sim.journal(), &plan).unwrap();
+        let passes = fault != Fault::Deny;
+        assert_eq!((ending.done, ending.failed), if passes { (2, 0) } else { (1, 1) }, "{fault:?}: {ending:?}");
+        assert_eq!(restarted_after(&sim).is_some(), passes, "{fault:?}");
     }
 }

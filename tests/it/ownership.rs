@@ -9,9 +9,9 @@ use irsa_migrate::plan::{PLAN_TAG, Plan};
 use irsa_migrate::ports::{Clock as _, Eks as _, JournalStore as _, NewAssociation};
 use irsa_migrate::rollback::{self, Extent, RollbackError};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Call, Deed, MemoryJournal, Sim};
+use irsa_migrate::sim::{Call, Deed, Fault, MemoryJournal, Sim};
 
-use crate::cycle::{carry_out, plan_of};
+use crate::cycle::{carry_out, plan_of, status};
 
 /// Times that keep a run short, so that every call of it can be tried.
 const SHORT: &str = "[numbers]\ntrust_settle = 6\nassociation_settle = 6\nbake = 20\n";
@@ -161,5 +161,66 @@ fn a_statement_that_others_add_at_any_call_stays() {
         }
         roll_back(&sim, &journal, &plan);
         theirs("back");
+    }
+}
+
+/// The numbers of the calls that a write of an operation is: the last look before it, and itself.
+fn look_and_write(sim: &Sim, operation: &str) -> (u64, u64) {
+    let world = sim.world();
+    let write = world.history().writes().find(|it| it.call.operation() == operation).expect("it was sent").number;
+    let is_look = |it: &&irsa_migrate::sim::Record| it.number < write && it.call.operation() == "association_of";
+    (world.history().calls().rfind(is_look).expect("a look").number, write)
+}
+
+/// What tells ours from theirs is the mark alone, where theirs is to the same role.
+#[test]
+fn an_association_of_others_to_the_same_role_is_neither_taken_for_ours_nor_deleted() {
+    let (start, subject, [role, _]) = shop();
+    let plan = plan_of(&start, SHORT);
+    let whole = start.fork();
+    let journal = whole.journal();
+    carry_out(&whole, &journal, &plan).unwrap();
+    assert!(roll_back(&whole, &journal, &plan));
+    let theirs = Deed::Associate(subject.clone(), Some(role.clone()));
+
+    let sim = start.fork();
+    let journal = sim.journal();
+    sim.world().meanwhile(look_and_write(&whole, "create_association").0, theirs.clone());
+    let ending = carry_out(&sim, &journal, &plan).unwrap();
+    assert_eq!((ending.done, ending.refused), (1, 1), "{ending:?}");
+    let unit = plan.units.iter().find(|it| !it.needs.is_empty()).expect("the ServiceAccount's unit");
+    let status = status(&sim, &journal, &plan);
+    let why = status.detail(&unit.id.0).expect("a reason");
+    assert!(why.contains("which is not what this plan makes"), "{why}");
+
+    let sim = start.fork();
+    let journal = sim.journal();
+    carry_out(&sim, &journal, &plan).unwrap();
+    sim.world().meanwhile(look_and_write(&whole, "delete_association").0, theirs);
+    assert!(roll_back(&sim, &journal, &plan));
+    assert_theirs(&sim, &subject, &role, "rolled back");
+    assert_eq!(sim.world().history().counts().get("delete_association"), None);
+}
+
+#[test]
+fn our_own_association_is_known_by_its_mark_after_a_lost_answer_and_after_a_crash() {
+    let (start, subject, [role, _]) = shop();
+    let plan = plan_of(&start, SHORT);
+    let whole = start.fork();
+    carry_out(&whole, &whole.journal(), &plan).unwrap();
+    let (_, create) = look_and_write(&whole, "create_association");
+    for fault in [Fault::Lost, Fault::After, Fault::CrashAfter] {
+        let sim = start.fork();
+        let journal = sim.journal();
+        sim.world().fault_at(create, fault);
+        let first = carry_out(&sim, &journal, &plan);
+        assert_eq!(first.is_err(), fault == Fault::CrashAfter, "{fault:?}: {first:?}");
+        sim.restart();
+        let ending = carry_out(&sim, &journal, &plan).unwrap();
+        assert_eq!((ending.done, ending.failed), (2, 0), "{fault:?}: {first:?}, {ending:?}");
+        assert_eq!(sim.world().history().counts().get("create_association"), Some(&1), "{fault:?}");
+        let found = association(&sim, &subject).expect("ours");
+        let Some(Seen::Seen(detail)) = found.detail else { panic!("{found:?}") };
+        assert!(detail.role_arn == role && detail.tags.contains_key(PLAN_TAG), "{fault:?}: {detail:?}");
     }
 }

@@ -8,7 +8,7 @@ use irsa_migrate::inventory::{AgentOnNode, Strategy, WorkloadKind, WorkloadRef};
 use irsa_migrate::plan::{Plan, Unit};
 use irsa_migrate::ports::Clock as _;
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Sim, Workload};
+use irsa_migrate::sim::{Fault, Sim, Workload};
 
 use crate::beside::carry_out_beside;
 use crate::cycle::{carry_out, plan_of, scan, status};
@@ -185,5 +185,44 @@ fn a_right_that_is_missing_pauses_the_run_and_is_said_to_be_missing() {
         sim.world().heal();
         let ending = carry_out(&sim, &journal, &plan).expect("no crash");
         assert_eq!((ending.why, ending.done), (Why::Ended, 4), "{operation}");
+    }
+}
+
+/// When calls of an operation came in this world, since it was handed out.
+fn calls(sim: &Sim, operation: &str) -> Vec<(u64, jiff::Timestamp)> {
+    let world = sim.world();
+    let calls = world.history().calls().filter(|it| it.call.operation() == operation);
+    calls.map(|it| (it.number, it.at)).collect()
+}
+
+/// The right to one call is missing for so many looks: who calls is what all units share, and its association is the
+/// ServiceAccount's own.
+#[test]
+fn what_cannot_be_read_is_looked_at_five_times_and_pauses_the_run_then() {
+    // Before the first look somebody asked who calls, for the plan and for the run.
+    for (operation, before) in [("caller", 2), ("association_of", 0)] {
+        let start = shop();
+        let plan = plan_of(&start, "");
+        let whole = start.fork();
+        carry_out(&whole, &whole.journal(), &plan).expect("no crash");
+        let first = calls(&whole, operation)[before].0;
+        for looks in [1, 4, 5] {
+            let sim = start.fork();
+            sim.world().fault_at(first, Fault::Deny);
+            let granted = async {
+                while calls(&sim, operation).len() < before + looks {
+                    sim.sleep(Duration::from_secs(1)).await;
+                }
+                sim.world().heal();
+            };
+            let ending = carry_out_beside(&sim, &sim.journal(), &plan, granted);
+            assert_eq!((ending.refused, ending.failed), (0, 0), "{operation} {looks}: {ending:?}");
+            assert_eq!(ending.why == Why::Ended, looks < 5, "{operation} {looks}: {ending:?}");
+            assert_eq!(matches!(ending.why, Why::Blind(_)), looks == 5, "{operation} {looks}: {ending:?}");
+            let at: Vec<jiff::Timestamp> = calls(&sim, operation).into_iter().skip(before).map(|(_, at)| at).collect();
+            let pauses: Vec<i64> = at.windows(2).map(|it| it[1].duration_since(it[0]).as_secs()).take(looks).collect();
+            let wanted = [2, 4, 8, 16];
+            assert_eq!(pauses[..looks.min(4)], wanted[..looks.min(4)], "{operation} {looks}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod at_once;
 mod journal_file;
 mod lease;
+mod one_lease;
 mod one_role;
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use irsa_migrate::plan::{Plan, Settings, plan};
 use irsa_migrate::ports::Clock as _;
 use irsa_migrate::scan::{self, Wanted};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Call, Fault, Lag, MemoryJournal, Sim, Stopped};
+use irsa_migrate::sim::{Call, Deed, Fault, Lag, MemoryJournal, Sim, Stopped};
 
 use crate::cycle::{plan_of, undo_of};
 
