@@ -172,10 +172,7 @@ fn pods_that_stay_in_the_wrong_mode_are_bounced_as_often_as_the_plan_says_and_no
     let world = sim.world();
     let sent = world.history().writes().filter(|it| it.number > before);
     let stamps: Vec<String> = sent
-        .filter_map(|it| match &it.call {
-            Call::Stamp { change, .. } => change.after.clone(),
-            _ => None,
-        })
+        .filter_map(|it| if let Call::Stamp { change, .. } = &it.call { change.after.clone() } else { None })
         .collect();
     assert_eq!(stamps, planned, "each once, in order");
 }
