@@ -3,22 +3,21 @@
 use std::cell::{Cell, RefCell};
 
 use irsa_migrate::apply::{Ending, Progress, Stop, Why};
-use irsa_migrate::journal::{Event, NewEntry, RunId, Scope};
-use irsa_migrate::model::Digest;
+use irsa_migrate::journal::{Event, NewEntry, Scope};
 use irsa_migrate::plan::Plan;
 use irsa_migrate::ports::{Clock as _, JournalStore as _};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Fault, MemoryJournal, Sim};
 
 use crate::beside::carry_out_told;
-use crate::cycle::{carry_out, plan_of, status};
+use crate::cycle::{carry_out, plan_of, run_of, status};
 
 /// Times that keep a run short, and one unit at a time, so that what has started and what has not is plain.
-const SHORT: &str = "[numbers]\ntrust_settle = 10\nassociation_settle = 10\nbake = 20\nunits_at_a_time = 1\n\
+pub(crate) const SHORT: &str = "[numbers]\ntrust_settle = 10\nassociation_settle = 10\nbake = 20\nunits_at_a_time = 1\n\
                      [[wave]]\nname = \"first\"\nnamespaces = [\"carts\"]\n[[wave]]\nname = \"second\"\n";
 
 /// Two ServiceAccounts with a role and a Deployment each.
-fn shop() -> Sim {
+pub(crate) fn shop() -> Sim {
     let app = |it: Builder, namespace: &str, name: &str| {
         let it = it.role(name, &[(namespace, name)]).service_account(namespace, name, Some(name));
         it.deployment(namespace, name, name, 1)
@@ -81,7 +80,7 @@ fn whenever_somebody_asks_the_call_in_flight_is_the_last() {
 
 /// An entry of another process that asks the run to pause.
 async fn ask_by_entry(sim: &Sim, journal: &MemoryJournal, plan: &Plan) {
-    let run = RunId::of(&Digest::of(&plan.to_bytes().unwrap()));
+    let run = run_of(plan);
     let seq = journal.entries(&run).await.unwrap().len() as u64 + 1;
     let entry = NewEntry { at: sim.now(), scope: Scope::Run, event: Event::PauseAsked, detail: None };
     journal.append(&run, seq, &entry).await.unwrap();

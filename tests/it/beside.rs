@@ -27,6 +27,20 @@ pub(crate) fn carry_out_told(
     sim.run(applied(sim, journal, plan, stop, tell)).unwrap()
 }
 
+/// Carries a plan out through a wave, and no further. Gives what was told meanwhile, too.
+pub(crate) fn carry_out_through(
+    sim: &Sim,
+    journal: &MemoryJournal,
+    plan: &Plan,
+    wave: Option<&str>,
+) -> (Result<Ending, ApplyError>, Vec<Progress>) {
+    let (bytes, stop, mut told) = (plan.to_bytes().unwrap(), Stop::default(), Vec::new());
+    let options = Options { through: wave.map(str::to_owned), holder: "test".to_owned() };
+    let mut tell = |progress| told.push(progress);
+    let ended = sim.run(async { apply(sim, journal, &bytes, &options, &stop, &mut tell).await }).unwrap();
+    (ended, told)
+}
+
 /// Carries a plan out while `others` go on beside it.
 pub(crate) fn carry_out_beside(
     sim: &Sim,

@@ -33,17 +33,25 @@ pub(crate) fn carry_out(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Resu
     Ok(done.expect("it can be applied"))
 }
 
-/// The plan that undoes a run.
-pub(crate) fn undo_of(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Plan {
-    let digest = Digest::of(&plan.to_bytes().expect("bytes"));
-    let entries = entries(sim, journal, plan);
-    rollback::plan(&RunId::of(&digest), &digest, plan, &entries, &Extent::Run).expect("an undo")
+/// The run of a plan.
+pub(crate) fn run_of(plan: &Plan) -> RunId {
+    RunId::of(&Digest::of(&plan.to_bytes().expect("bytes")))
 }
 
-/// What the journal holds of the run of a plan.
+/// What the journal says of a plan's run.
 pub(crate) fn entries(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Entry> {
-    let run = RunId::of(&Digest::of(&plan.to_bytes().expect("bytes")));
-    sim.run(journal.entries(&run)).expect("the world goes on").expect("entries")
+    sim.run(journal.entries(&run_of(plan))).expect("the world goes on").expect("entries")
+}
+
+/// The plan that undoes a run.
+pub(crate) fn undo_of(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Plan {
+    undo_of_part(sim, journal, plan, &Extent::Run)
+}
+
+/// The plan that undoes a part of a run.
+pub(crate) fn undo_of_part(sim: &Sim, journal: &MemoryJournal, plan: &Plan, part: &Extent) -> Plan {
+    let digest = Digest::of(&plan.to_bytes().expect("bytes"));
+    rollback::plan(&run_of(plan), &digest, plan, &entries(sim, journal, plan), part).expect("an undo")
 }
 
 pub(crate) fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> RunStatus {

@@ -12,7 +12,7 @@ use irsa_migrate::sim::{Call, Fault, MemoryJournal, Service, Sim};
 use crate::cycle::{carry_out, plan_of, status, undo_of};
 
 /// One ServiceAccount with a Deployment, in each of these clusters.
-fn shop(clusters: &[&str]) -> Builder {
+pub(crate) fn shop(clusters: &[&str]) -> Builder {
     let in_each = |it: Builder, cluster: &&str| {
         it.cluster(cluster)
             .role("cart", &[("shop", "cart")])
@@ -22,7 +22,7 @@ fn shop(clusters: &[&str]) -> Builder {
     clusters.iter().fold(Builder::new(), in_each)
 }
 
-fn role() -> RoleArn {
+pub(crate) fn role() -> RoleArn {
     RoleArn::parse("arn:aws:iam::111122223333:role/cart").expect("a role")
 }
 

@@ -1,5 +1,7 @@
 //! Several that would begin at once: one does.
 
+use irsa_migrate::journal::Event;
+
 use super::*;
 
 #[test]
@@ -104,6 +106,9 @@ fn who_waited_for_a_run_that_ended_meanwhile_is_told_so() {
         assert!(is_done(&first), "{seconds}: {first:?}");
         assert!(is_done(&second) || is_locked(&second), "{seconds}: {second:?}");
         assert_eq!(late.writes(), 0, "{seconds}");
+        let last = crate::cycle::entries(&sim, &journal, &plan).into_iter().map(|it| it.event);
+        let closed: Vec<Event> = last.skip_while(|it| *it != Event::Closed).collect();
+        assert_eq!(closed, [Event::Closed], "{seconds}: nothing is said of a run that is closed");
         waited += usize::from(is_done(&second));
     }
     assert!(waited > 0, "nobody waited for the other's lease");

@@ -1,6 +1,7 @@
 //! Who may write: several operators at once, leases that are lost, clocks that jump, machines that sleep.
 
 mod at_once;
+mod busy_journal;
 mod journal_file;
 mod lease;
 mod one_lease;
