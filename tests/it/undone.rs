@@ -10,6 +10,7 @@ use irsa_migrate::sim::{Happening, JournalFault, MemoryJournal, Sim};
 use crate::asked::{SHORT, shop};
 use crate::beside::carry_out_through;
 use crate::cycle::{carry_out, entries, plan_of, run_of, status, undo_of, undo_of_part};
+use crate::stuck::role;
 
 /// A run that was carried out through a wave, or to its end.
 struct Case {
@@ -99,12 +100,11 @@ fn it_is_told_at_once_of_what_is_undone_and_not_of_what_is_stuck() {
     let case = Case::through(None);
     let undo = case.undo();
     // Somebody's association lives by our statement in one of the roles.
-    let role = irsa_migrate::model::RoleArn::parse("arn:aws:iam::111122223333:role/cart").unwrap();
     let cluster = case.sim.world().cluster_arns().remove(0);
     let other = Subject { cluster, namespace: "carts".into(), service_account: "stranger".into() };
-    case.sim.world().edit_association(&other, Some(&role)).unwrap();
+    case.sim.world().edit_association(&other, Some(&role())).unwrap();
     assert_eq!(case.carry_out(&undo).why, Why::Failed);
-    let stuck = UnitId::of_role(&role);
+    let stuck = UnitId::of_role(&role());
     let others: Vec<UnitId> = units(&undo).into_iter().filter(|it| *it != stuck).collect();
     assert_eq!((case.told(&undo), others.len()), (others, 3));
 
