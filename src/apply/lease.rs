@@ -181,19 +181,24 @@ impl<'a, W: World> Leases<'a, W> {
         let Some(version) = version else { return Ok(()) };
         match self.write(cluster, Some(&version)).await {
             Ok(()) => Ok(()),
-            // Our own renewal whose answer was lost looks like somebody else's: tell by the holder.
-            Err(PortError::Conflict(_)) => match self.world.lease(cluster, self.namespace(), LEASE_NAME).await {
-                Ok(Some(now)) if now.holder == self.holder => {
-                    if let Some(mine) = self.mine.borrow_mut().get_mut(cluster) {
-                        mine.version = now.version;
-                    }
-                    Ok(())
-                }
-                Ok(_) => Err(format!("the lease in cluster {} was taken by another process", cluster.name())),
-                Err(_) => Ok(()),
-            },
+            Err(PortError::Conflict(_)) => self.renew_if_ours(cluster).await,
             Err(PortError::NotFound(_)) => Err(format!("the lease in cluster {} was deleted", cluster.name())),
             // Any other error: it still counts for a while, and the next renewal may succeed.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Our own renewal whose answer was lost looks like somebody else's, and the holder tells. It counts from
+    /// before its answer was missed, which is long ago: so it is renewed again at once.
+    async fn renew_if_ours(&self, cluster: &ClusterArn) -> Result<(), String> {
+        let taken = || Err(format!("the lease in cluster {} was taken by another process", cluster.name()));
+        match self.look(cluster).await {
+            Ok(Some(now)) if now.holder == self.holder => match self.write(cluster, Some(&now.version)).await {
+                Err(PortError::Conflict(_)) => taken(),
+                // Without an answer it counts as long as before.
+                Ok(()) | Err(_) => Ok(()),
+            },
+            Ok(_) => taken(),
             Err(_) => Ok(()),
         }
     }

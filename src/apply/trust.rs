@@ -83,8 +83,8 @@ pub(super) async fn add<W: World, J: JournalStore>(way: &Way<'_, '_, W, J>) -> R
         }
         let why = "the trust policy was edited since the plan was made";
         Ok(match trust::presence(&now, &work.added) {
-            // Ours is there and somebody edited elsewhere: what we wanted holds.
-            Presence::All if doubt == Doubt::Before => Look::After,
+            // Once it may be ours, others may edit elsewhere: what we wanted holds.
+            Presence::All if way.status().may_be_ours() => Look::After,
             Presence::All | Presence::None | Presence::Partly | Presence::Altered => Look::Drift(why.to_owned()),
         })
     };
@@ -152,7 +152,7 @@ pub(super) async fn lets_in_without_us<W: World, J: JournalStore>(
     let clusters = way.context().plan.clusters.iter().map(cluster).collect();
     let scope = Scope { role_account: work.role_arn.account(), clusters };
     // A grant that holds under a condition, of a date or a network, may not hold tomorrow.
-    Ok(trust::read(&rest, &scope).pod_identity.carried_for(subject).any(<[_]>::is_empty))
+    Ok(trust::read(&rest, &scope).pod_identity.carried_for(subject).iter().any(|it| it.is_empty()))
 }
 
 /// Whether a document lets Pod Identity in as planned: with our statements; or, where it did so before

@@ -186,8 +186,9 @@ impl Grants {
     /// The carried conditions under which this subject is granted, rectangle by rectangle.
     ///
     /// One that is empty means: at all times.
-    pub fn carried_for<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a [Carried]> {
-        self.0.iter().filter(|grant| grant.holds(subject)).map(|grant| grant.carried.as_slice())
+    #[must_use]
+    pub fn carried_for(&self, subject: &Subject) -> Vec<&[Carried]> {
+        self.0.iter().filter(|grant| grant.holds(subject)).map(|grant| grant.carried.as_slice()).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{AccountId, Subject};
 use crate::trust::document::Document;
 use crate::trust::edit::{AddStatement, EditError, append};
 use crate::trust::glob::TooComplex;
-use crate::trust::grants::{Carried, Grant, Grants, Place};
+use crate::trust::grants::{Grant, Grants, Place};
 use crate::trust::group::group;
 use crate::trust::layout::Layout;
 use crate::trust::pattern::Pattern;
@@ -164,7 +164,7 @@ impl Task<'_> {
     fn of_subjects(&mut self, movable: &Grants, subjects: &[Subject]) -> Grants {
         let mut wanted = Vec::new();
         for subject in subjects {
-            let mut ways: Vec<&[Carried]> = movable.carried_for(subject).collect();
+            let mut ways = movable.carried_for(subject);
             if ways.is_empty() {
                 let message = format!("{subject} is not granted this role by IRSA, and so not by Pod Identity");
                 self.note(Code::SubjectNotGranted, message);

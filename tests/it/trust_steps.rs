@@ -30,6 +30,14 @@ fn work<'p>(plan: &'p Plan, role: &RoleArn) -> &'p RoleWork {
     }
 }
 
+/// The number of the call that sends the first statement.
+fn sent_at(start: &Sim, plan: &Plan) -> u64 {
+    let whole = start.fork();
+    carry_out(&whole, &whole.journal(), plan).unwrap();
+    let world = whole.world();
+    world.history().writes().find(|it| matches!(it.call, Call::SetTrust { .. })).expect("it was sent").number
+}
+
 /// What is said of a unit.
 fn said(sim: &Sim, journal: &MemoryJournal, plan: &Plan, unit: &UnitId) -> String {
     status(sim, journal, plan).detail(&unit.0).unwrap_or_default().to_owned()
@@ -64,12 +72,7 @@ fn a_statement_that_others_put_there_before_is_theirs_and_any_other_edit_beside_
 fn our_statement_is_known_after_a_crash_though_others_have_edited_the_rest() {
     let start = shop(&["cart"]);
     let (plan, cart) = (plan_of(&start, SHORT), role("cart"));
-    let whole = start.fork();
-    carry_out(&whole, &whole.journal(), &plan).unwrap();
-    let sent = {
-        let world = whole.world();
-        world.history().writes().find(|it| matches!(it.call, Call::SetTrust { .. })).expect("it was sent").number
-    };
+    let sent = sent_at(&start, &plan);
     let sim = start.fork();
     let journal = sim.journal();
     sim.world().fault_at(sent, Fault::CrashAfter);
@@ -77,6 +80,22 @@ fn our_statement_is_known_after_a_crash_though_others_have_edited_the_rest() {
     sim.restart();
     sim.world().perform(&Deed::AddStatement(cart.clone())).unwrap();
     let ending = carry_out(&sim, &journal, &plan).unwrap();
+    assert_eq!((ending.why, ending.done), (Why::Ended, 2));
+    assert_eq!(sim.world().history().counts().get("set_trust"), Some(&1), "it is not sent again");
+    let trust = sim.world().trust_now(&cart).unwrap().to_owned();
+    assert!(trust.contains("SomebodyElse") && trust.contains(&work(&plan, &cart).added[0].sid), "{trust}");
+}
+
+/// The same, where nothing was ended and only the answer was lost.
+#[test]
+fn our_statement_is_known_without_its_answer_though_others_edit_the_rest_at_once() {
+    let start = shop(&["cart"]);
+    let (plan, cart) = (plan_of(&start, SHORT), role("cart"));
+    let sent = sent_at(&start, &plan);
+    let sim = start.fork();
+    sim.world().fault_at(sent, Fault::Lost);
+    sim.world().meanwhile(sent + 1, Deed::AddStatement(cart.clone()));
+    let ending = carry_out(&sim, &sim.journal(), &plan).unwrap();
     assert_eq!((ending.why, ending.done), (Why::Ended, 2));
     assert_eq!(sim.world().history().counts().get("set_trust"), Some(&1), "it is not sent again");
     let trust = sim.world().trust_now(&cart).unwrap().to_owned();
