@@ -127,19 +127,29 @@ fn a_rollback_that_is_stuck_names_the_pods_that_are_left_and_no_other() {
     let (plan, journal) = (plan_of(&sim, ""), sim.journal());
     assert_eq!(carry_out(&sim, &journal, &plan).unwrap().why, Why::Ended);
     let undo = undo_of(&sim, &journal, &plan);
-    // One pod is replaced, and so is on IRSA again; another one is on its way out; then nothing may be sent.
-    let ending = when(&sim, &journal, &undo, "put back Deployment shop/cart", |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
-        sim.world().lose_pod(&cluster, "shop", &pod).unwrap();
-        sim.world().edit_workload(&cluster, &at(), |it| it.replicas = 3).unwrap();
-        sim.world().deny("stamp");
-    });
+    // Two pods are replaced, and so are on IRSA again; one of them is on its way out; then nothing may be sent.
+    let mut tell = |progress: Progress| {
+        let Progress::StepStarted { step, .. } = &progress else { return };
+        let cluster = cluster(&sim);
+        if step == "effective" {
+            let pods = sim.run(sim.pods_of(&subject(&sim))).unwrap().unwrap();
+            for pod in pods.iter().filter(|it| !it.terminating).take(2) {
+                sim.world().lose_pod(&cluster, "shop", &pod.name).unwrap();
+            }
+        } else if step == "put back Deployment shop/cart" {
+            sim.world().edit_workload(&cluster, &at(), |it| it.replicas = 3).unwrap();
+            sim.world().deny("stamp");
+        }
+    };
+    let ending = carry_out_told(&sim, &journal, &undo, &Stop::default(), &mut tell).unwrap();
     assert_eq!(ending.why, Why::Failed, "{ending:?}");
     assert_ne!(status(&sim, &journal, &undo).unit(&undo.units[0].id.0, undo.units[0].steps.len()), UnitStatus::Done);
     let why = failed(&sim, &journal, &undo);
     let (trouble, left) = why.split_once("; not on IRSA: ").expect(&why);
     assert!(trouble.contains("stamp"), "{why}");
     let pods = sim.run(sim.pods_of(&subject(&sim))).unwrap().unwrap();
+    assert!(pods.iter().any(|it| !it.terminating && it.mode != Mode::PodIdentity), "one is on IRSA: {pods:?}");
+    assert!(pods.iter().any(|it| it.terminating), "one is on its way out: {pods:?}");
     let named: Vec<&str> = left.split(", ").collect();
     let on_pod_identity = pods.iter().filter(|it| it.mode == Mode::PodIdentity && !it.terminating);
     let wanted: Vec<String> = on_pod_identity.map(|it| format!("{} (Pod Identity)", it.name)).collect();
