@@ -1,10 +1,12 @@
 //! Steps on a role's trust policy that others edit, put back, or delete with its role.
 
+use std::time::Duration;
+
 use irsa_migrate::apply::{Options, Stop, Why, apply};
 use irsa_migrate::model::RoleArn;
 use irsa_migrate::plan::{Plan, RoleWork, UnitId, Work};
 use irsa_migrate::sim::build::Builder;
-use irsa_migrate::sim::{Call, Deed, Fault, MemoryJournal, Sim};
+use irsa_migrate::sim::{Call, Deed, Fault, Lag, MemoryJournal, Sim};
 
 use crate::cycle::{carry_out, plan_of, status, undo_of};
 
@@ -84,6 +86,24 @@ fn our_statement_is_known_after_a_crash_though_others_have_edited_the_rest() {
     assert_eq!(sim.world().history().counts().get("set_trust"), Some(&1), "it is not sent again");
     let trust = sim.world().trust_now(&cart).unwrap().to_owned();
     assert!(trust.contains("SomebodyElse") && trust.contains(&work(&plan, &cart).added[0].sid), "{trust}");
+}
+
+/// Whether it was written is not known, and an old answer does not tell: it is looked at until it has settled.
+#[test]
+fn a_statement_that_is_not_seen_yet_is_not_sent_again() {
+    let start = shop(&["cart"]);
+    let plan = plan_of(&start, SHORT);
+    let sent = sent_at(&start, &plan);
+    for seed in 0..8 {
+        let sim = start.fork();
+        let journal = sim.journal();
+        sim.world().set_seed(seed);
+        sim.world().set_lag(Lag { api: Duration::from_secs(5), ..Lag::default() });
+        sim.world().fault_at(sent, Fault::Lost);
+        let ending = carry_out(&sim, &journal, &plan).unwrap();
+        assert_eq!((ending.why, ending.done), (Why::Ended, 2), "seed {seed}");
+        assert_eq!(sim.world().history().counts().get("set_trust"), Some(&1), "seed {seed}");
+    }
 }
 
 /// The same, where nothing was ended and only the answer was lost.
