@@ -144,4 +144,17 @@ mod tests {
         // A workload's own deadline counts where it is longer.
         assert_eq!(restart(&numbers, &pinned(Move::Roll, 1), 1, Some(5000)).timeout, 5000);
     }
+
+    #[test]
+    fn an_association_takes_its_probes_or_where_it_is_observed_its_settle_time() {
+        let numbers = Numbers { association_settle: 30, probe_interval: 7, call_timeout: 11, ..Numbers::default() };
+        let times = |how, to| effective(&numbers, &ApplyRules { effective: how, ..ApplyRules::default() }, 10, to);
+        let there = times(Effective::Probe, Target::PodIdentity);
+        assert_eq!(there, Times { expected: 15 + 10 * 7, timeout: numbers.effective_timeout });
+        // On the way back no shorter than an association takes at most.
+        let back = times(Effective::Probe, Target::Irsa);
+        assert_eq!((back.expected, back.timeout), (85, numbers.effective_timeout + 30));
+        let observed = times(Effective::Observe, Target::PodIdentity);
+        assert_eq!(observed, Times { expected: 30, timeout: 30 + 11 });
+    }
 }
