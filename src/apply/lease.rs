@@ -188,8 +188,8 @@ impl<'a, W: World> Leases<'a, W> {
         }
     }
 
-    /// Our own renewal whose answer was lost looks like somebody else's, and the holder tells. It counts from
-    /// before its answer was missed, which is long ago: so it is renewed again at once.
+    /// Our own renewal whose answer was lost looks like somebody else's, and the holder tells. For us the lease
+    /// counts from the last renewal that was answered, which is long ago: so it is renewed again at once.
     async fn renew_if_ours(&self, cluster: &ClusterArn) -> Result<(), String> {
         let taken = || Err(format!("the lease in cluster {} was taken by another process", cluster.name()));
         match self.look(cluster).await {

@@ -11,7 +11,7 @@ use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Call, Deed, Fault, Lag, MemoryJournal, Sim};
 use jiff::Timestamp;
 
-use crate::beside::carry_out_beside;
+use crate::beside::{carry_out_beside, first_cluster};
 use crate::cycle::{carry_out, entries, plan_of, undo_of};
 
 /// One ServiceAccount; the numbers are the defaults: 30 s to settle, and 120 s of rejections are enough.
@@ -38,7 +38,7 @@ fn says(sim: &Sim, journal: &MemoryJournal, plan: &Plan, words: &str) -> bool {
 
 /// Carries the plan out; pods are rejected for so many seconds from now on.
 fn rejected_for(sim: &Sim, journal: &MemoryJournal, plan: &Plan, seconds: u64) -> Ending {
-    let cluster = sim.world().cluster_arns().remove(0);
+    let cluster = first_cluster(sim);
     sim.world().reject_pods(&cluster, "shop", Some("a policy")).unwrap();
     let allow = async {
         sim.sleep(Duration::from_secs(seconds)).await;
@@ -96,7 +96,7 @@ fn on_the_way_there_a_workload_that_was_deleted_is_not_probed_for_with_a_plain_p
     for call in probes {
         let sim = start.fork();
         let journal = sim.journal();
-        let cluster = sim.world().cluster_arns().remove(0);
+        let cluster = first_cluster(&sim);
         sim.world().meanwhile(call, Deed::DeleteWorkload(cluster, at.clone()));
         let ending = carry_out(&sim, &journal, &plan).unwrap();
         assert_eq!((ending.failed, ending.done), (1, 1), "call {call}: {ending:?}");

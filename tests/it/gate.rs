@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use irsa_migrate::apply::{Ending, Progress, Stop, Why};
 use irsa_migrate::inventory::{AgentOnNode, WorkloadKind, WorkloadRef};
-use irsa_migrate::model::{ClusterArn, Subject};
 use irsa_migrate::plan::Plan;
-use irsa_migrate::ports::{Clock as _, Cluster as _};
+use irsa_migrate::ports::Clock as _;
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Deed, MemoryJournal, Sim};
 use tokio::sync::Notify;
 
-use crate::beside::{applied, carry_out_told};
+use crate::beside::{a_pod, applied, carry_out_told, first_cluster};
 use crate::cycle::{carry_out, plan_of};
+use crate::precheck::{nodes, set_agents};
 
 const ONE_AFTER_ANOTHER: &str = "[[wave]]\nname = \"first\"\nnamespaces = [\"carts\"]\n[[wave]]\nname = \"second\"";
 
@@ -41,25 +41,40 @@ fn when_watched(sim: &Sim, journal: &MemoryJournal, plan: &Plan, happens: impl F
     carry_out_told(sim, journal, plan, &Stop::default(), &mut tell).unwrap()
 }
 
-fn cluster(sim: &Sim) -> ClusterArn {
-    sim.world().cluster_arns().remove(0)
+/// The same; and something else happens so long after that.
+fn when_watched_and_later(
+    sim: &Sim,
+    plan: &Plan,
+    happens: impl Fn(&Sim),
+    after: Duration,
+    later: impl Fn(&Sim),
+) -> Ending {
+    let (journal, watched, stop) = (sim.journal(), Notify::new(), Stop::default());
+    let mut tell = |progress: Progress| {
+        if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
+            happens(sim);
+            watched.notify_one();
+        }
+    };
+    let others = async {
+        watched.notified().await;
+        sim.sleep(after).await;
+        later(sim);
+    };
+    let both = async { futures::join!(applied(sim, &journal, plan, &stop, &mut tell), others).0 };
+    sim.run(both).unwrap().unwrap()
 }
 
-fn a_pod(sim: &Sim) -> String {
-    let (cluster, namespace, service_account) = (cluster(sim), "carts".to_owned(), "cart".to_owned());
-    let pods = sim.run(sim.pods_of(&Subject { cluster, namespace, service_account })).unwrap().unwrap();
-    // One of before may be on its way out.
-    pods.iter().find(|it| !it.terminating).expect("a pod").name.clone()
+fn lose_a_pod(sim: &Sim) {
+    let (cluster, pod) = (first_cluster(sim), a_pod(sim, "carts", "cart"));
+    sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
 }
 
 #[test]
 fn a_pod_that_is_replaced_and_ready_again_is_no_trouble() {
     let sim = shop();
     let plan = plan_of(&sim, ONE_AFTER_ANOTHER);
-    let ending = when_watched(&sim, &sim.journal(), &plan, |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
-        sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
-    });
+    let ending = when_watched(&sim, &sim.journal(), &plan, lose_a_pod);
     assert_eq!((ending.why, ending.unwell), (Why::Ended, vec![]));
 }
 
@@ -70,20 +85,9 @@ fn pods_that_an_autoscaler_adds_at_any_second_are_no_trouble() {
     let at = WorkloadRef { kind: WorkloadKind::Deployment, namespace: "carts".into(), name: "cart".into() };
     for second in 0..40 {
         let sim = start.fork();
-        let (journal, more) = (sim.journal(), Deed::Scale(cluster(&sim), at.clone(), 4));
-        let (watched, stop) = (Notify::new(), Stop::default());
-        let mut tell = |progress: Progress| {
-            if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
-                watched.notify_one();
-            }
-        };
-        let others = async {
-            watched.notified().await;
-            sim.sleep(Duration::from_secs(second)).await;
-            sim.world().perform(&more).unwrap();
-        };
-        let both = async { futures::join!(applied(&sim, &journal, &plan, &stop, &mut tell), others).0 };
-        let ending = sim.run(both).unwrap().unwrap();
+        let more = Deed::Scale(first_cluster(&sim), at.clone(), 4);
+        let scale = |sim: &Sim| sim.world().perform(&more).unwrap();
+        let ending = when_watched_and_later(&sim, &plan, |_| {}, Duration::from_secs(second), scale);
         assert_eq!((ending.why, ending.unwell), (Why::Ended, vec![]), "second {second}");
     }
 }
@@ -94,18 +98,15 @@ fn a_pod_that_never_comes_back_shuts_the_gate_and_its_unit_is_named() {
     let plan = plan_of(&sim, ONE_AFTER_ANOTHER);
     let journal = sim.journal();
     let ending = when_watched(&sim, &journal, &plan, |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
+        let cluster = first_cluster(sim);
         sim.world().reject_pods(&cluster, "carts", Some("a policy")).unwrap();
-        sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
+        lose_a_pod(sim);
     });
-    let Why::Gate(why, Some(unit)) = &ending.why else { panic!("{ending:?}") };
+    let why = shut(&ending);
     assert!(why.contains("1 of 2 pods are Ready"), "{why}");
-    assert!(unit.0.contains("cart"), "{unit}");
-    assert_eq!(ending.unwell.as_slice(), std::slice::from_ref(unit));
-    assert_eq!(ending.pending, 1, "the second wave has not started: {ending:?}");
 
     // Once it is well, the same plan goes on.
-    let cluster = cluster(&sim);
+    let cluster = first_cluster(&sim);
     sim.world().reject_pods(&cluster, "carts", None).unwrap();
     assert_eq!(carry_out(&sim, &journal, &plan).unwrap().why, Why::Ended);
 }
@@ -114,32 +115,20 @@ fn a_pod_that_never_comes_back_shuts_the_gate_and_its_unit_is_named() {
 fn shut(ending: &Ending) -> &str {
     let Why::Gate(why, Some(unit)) = &ending.why else { panic!("{ending:?}") };
     assert!(unit.0.contains("cart"), "{unit}");
+    assert_eq!(ending.unwell.as_slice(), std::slice::from_ref(unit));
     assert_eq!(ending.pending, 1, "the second wave has not started: {ending:?}");
     why
-}
-
-fn set_agents(sim: &Sim, agent: AgentOnNode) {
-    let cluster = cluster(sim);
-    for node in sim.run(sim.nodes(&cluster)).unwrap().unwrap() {
-        sim.world().set_agent(&cluster, &node.name, agent).unwrap();
-    }
-}
-
-/// A pod comes up while the agents are away, in a wave that is watched for so many seconds.
-fn without_agents(sim: &Sim) {
-    let (cluster, pod) = (cluster(sim), a_pod(sim));
-    set_agents(sim, AgentOnNode::Absent);
-    sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
 }
 
 #[test]
 fn a_pod_that_gets_no_credentials_shuts_the_gate_when_the_watch_ends() {
     let sim = shop();
     let plan = plan_of(&sim, ONE_AFTER_ANOTHER);
-    let watched = Cell::new(None);
+    let (watched, nodes) = (Cell::new(None), nodes(&sim));
     let ending = when_watched(&sim, &sim.journal(), &plan, |sim| {
         watched.set(Some(sim.monotonic()));
-        without_agents(sim);
+        set_agents(sim, &nodes, AgentOnNode::Absent);
+        lose_a_pod(sim);
     });
     let why = shut(&ending);
     assert!(why.starts_with("pod carts/cart-") && why.ends_with(" is not Ready"), "{why}");
@@ -150,26 +139,14 @@ fn a_pod_that_gets_no_credentials_shuts_the_gate_when_the_watch_ends() {
 
 #[test]
 fn a_pod_that_restarted_meanwhile_shuts_the_gate_though_it_is_well_again() {
-    let start = shop();
-    let plan = plan_of(&start, &format!("{ONE_AFTER_ANOTHER}\n[numbers]\nbake = 120\n"));
-    let sim = start.fork();
-    let (journal, watched, stop) = (sim.journal(), Notify::new(), Stop::default());
-    let mut tell = |progress: Progress| {
-        if matches!(&progress, Progress::GateWaiting { wave, .. } if wave == "first") {
-            without_agents(&sim);
-            watched.notify_one();
-        }
+    let sim = shop();
+    let (plan, nodes) = (plan_of(&sim, &format!("{ONE_AFTER_ANOTHER}\n[numbers]\nbake = 120\n")), nodes(&sim));
+    let without_agents = |sim: &Sim| {
+        set_agents(sim, &nodes, AgentOnNode::Absent);
+        lose_a_pod(sim);
     };
-    let others = async {
-        watched.notified().await;
-        sim.sleep(Duration::from_secs(40)).await;
-        let cluster = cluster(&sim);
-        for node in sim.nodes(&cluster).await.unwrap() {
-            sim.world().set_agent(&cluster, &node.name, AgentOnNode::Ready).unwrap();
-        }
-    };
-    let both = async { futures::join!(applied(&sim, &journal, &plan, &stop, &mut tell), others).0 };
-    let ending = sim.run(both).unwrap().unwrap();
+    let back = |sim: &Sim| set_agents(sim, &nodes, AgentOnNode::Ready);
+    let ending = when_watched_and_later(&sim, &plan, without_agents, Duration::from_secs(40), back);
     let why = shut(&ending);
     assert!(why.starts_with("pod carts/cart-") && why.contains(" restarted "), "{why}");
 }
@@ -179,9 +156,9 @@ fn a_pod_that_comes_up_without_pod_identity_shuts_the_gate() {
     let sim = shop();
     let plan = plan_of(&sim, ONE_AFTER_ANOTHER);
     let ending = when_watched(&sim, &sim.journal(), &plan, |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
+        let cluster = first_cluster(sim);
         sim.world().set_webhook_down(&cluster, true).unwrap();
-        sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
+        lose_a_pod(sim);
     });
     let why = shut(&ending);
     assert!(why.starts_with("pod carts/cart-") && why.contains(" came up on "), "{why}");
@@ -211,10 +188,10 @@ fn a_roll_out_that_never_says_that_it_failed_is_waited_for_no_longer_than_a_roll
     let plan = plan_of(&sim, "[[wave]]\nname = \"first\"");
     let watched = Cell::new(None);
     let ending = when_watched(&sim, &sim.journal(), &plan, |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
+        let cluster = first_cluster(sim);
         watched.set(Some(sim.monotonic()));
         sim.world().reject_pods(&cluster, "carts", Some("a policy")).unwrap();
-        sim.world().lose_pod(&cluster, "carts", &pod).unwrap();
+        lose_a_pod(sim);
     });
     let Why::Gate(why, Some(_)) = &ending.why else { panic!("{ending:?}") };
     assert!(why.contains("StatefulSet carts/cart has not rolled out: 1 of 2 pods are Ready"), "{why}");

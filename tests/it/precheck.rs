@@ -10,7 +10,7 @@ use irsa_migrate::ports::Clock as _;
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Fault, Sim, Workload};
 
-use crate::beside::carry_out_beside;
+use crate::beside::{carry_out_beside, first_cluster};
 use crate::cycle::{carry_out, plan_of, scan, status};
 
 fn shop() -> Sim {
@@ -19,12 +19,12 @@ fn shop() -> Sim {
 }
 
 /// The nodes of the only cluster.
-fn nodes(sim: &Sim) -> Vec<String> {
+pub(crate) fn nodes(sim: &Sim) -> Vec<String> {
     scan(sim).clusters[0].nodes.get().expect("nodes").iter().map(|it| it.name.clone()).collect()
 }
 
-fn set_agents(sim: &Sim, nodes: &[String], agent: AgentOnNode) {
-    let arn = sim.world().cluster_arns().remove(0);
+pub(crate) fn set_agents(sim: &Sim, nodes: &[String], agent: AgentOnNode) {
+    let arn = first_cluster(sim);
     for node in nodes {
         sim.world().set_agent(&arn, node, agent).expect("a node");
     }
@@ -82,7 +82,7 @@ fn a_workload_that_is_no_longer_as_planned_refuses_its_unit_and_says_what_moved(
     for (what, edit) in cases {
         let (sim, at) = stock();
         let plan = plan_of(&sim, "");
-        let arn = sim.world().cluster_arns().remove(0);
+        let arn = first_cluster(&sim);
         sim.world().edit_workload(&arn, &at, edit).expect("the workload");
         let journal = sim.journal();
         let ending = carry_out(&sim, &journal, &plan).expect("no crash");
@@ -96,7 +96,7 @@ fn a_workload_that_is_no_longer_as_planned_refuses_its_unit_and_says_what_moved(
     // A new image and another number of pods decide nothing.
     let (sim, at) = stock();
     let plan = plan_of(&sim, "");
-    let arn = sim.world().cluster_arns().remove(0);
+    let arn = first_cluster(&sim);
     let deploy = |it: &mut Workload| (it.template.image, it.replicas) = ("next".to_owned(), 3);
     sim.world().edit_workload(&arn, &at, deploy).expect("the workload");
     assert_eq!(carry_out(&sim, &sim.journal(), &plan).expect("no crash").done, 2);

@@ -6,13 +6,13 @@ use std::time::Duration;
 use irsa_migrate::apply::{Ending, Progress, Stop, Why};
 use irsa_migrate::inventory::{Mode, WorkloadKind, WorkloadRef};
 use irsa_migrate::journal::{Event, Scope, UnitStatus};
-use irsa_migrate::model::{ClusterArn, RoleArn, Subject};
+use irsa_migrate::model::{RoleArn, Subject};
 use irsa_migrate::plan::{Plan, Request};
 use irsa_migrate::ports::{Clock as _, Cluster as _};
 use irsa_migrate::sim::build::Builder;
 use irsa_migrate::sim::{Call, Deed, MemoryJournal, Sim, Workload};
 
-use crate::beside::{carry_out_beside, carry_out_told};
+use crate::beside::{a_pod, carry_out_beside, carry_out_told, first_cluster};
 use crate::cycle::{carry_out, entries, plan_of, status, undo_of};
 
 fn shop(pods: u32, paused: bool) -> Sim {
@@ -28,17 +28,8 @@ fn at() -> WorkloadRef {
     WorkloadRef { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: "cart".into() }
 }
 
-fn cluster(sim: &Sim) -> ClusterArn {
-    sim.world().cluster_arns().remove(0)
-}
-
 fn subject(sim: &Sim) -> Subject {
-    Subject { cluster: cluster(sim), namespace: "shop".into(), service_account: "cart".into() }
-}
-
-fn a_pod(sim: &Sim) -> String {
-    let pods = sim.run(sim.pods_of(&subject(sim))).unwrap().unwrap();
-    pods.into_iter().find(|it| !it.terminating).expect("a pod that stays").name
+    Subject { cluster: first_cluster(sim), namespace: "shop".into(), service_account: "cart".into() }
 }
 
 /// Carries the plan out; something happens as a step begins.
@@ -64,7 +55,7 @@ fn a_workload_that_is_paused_just_before_its_restart_is_left_alone() {
     let sim = shop(2, false);
     let (plan, journal) = (plan_of(&sim, ""), sim.journal());
     let ending = when(&sim, &journal, &plan, "restart Deployment shop/cart", |sim| {
-        let cluster = cluster(sim);
+        let cluster = first_cluster(sim);
         sim.world().edit_workload(&cluster, &at(), |it| it.paused = true).unwrap();
     });
     assert_eq!((&ending.why, ending.done), (&Why::Failed, 1), "the role's unit alone: {ending:?}");
@@ -80,7 +71,7 @@ fn a_restart_that_is_the_owners_is_waited_for() {
     let hour = Duration::from_mins(40);
     let owner = async {
         sim.sleep(hour).await;
-        let (cluster, subject) = (cluster(&sim), subject(&sim));
+        let (cluster, subject) = (first_cluster(&sim), subject(&sim));
         assert_eq!(sim.world().pods_on_pod_identity(&subject), 0, "nobody restarted it");
         let deploy =
             |it: &mut Workload| (it.paused, it.template.image) = (false, "registry.example.com/next".to_owned());
@@ -112,7 +103,7 @@ fn at_last_every_pod_must_be_on_pod_identity_and_one_that_is_not_is_named() {
     let sim = shop(2, false);
     let (plan, journal) = (plan_of(&sim, ""), sim.journal());
     let ending = when(&sim, &journal, &plan, "verify", |sim| {
-        let (cluster, pod) = (cluster(sim), a_pod(sim));
+        let (cluster, pod) = (first_cluster(sim), a_pod(sim, "shop", "cart"));
         sim.world().set_webhook_down(&cluster, true).unwrap();
         sim.world().lose_pod(&cluster, "shop", &pod).unwrap();
     });
@@ -130,7 +121,7 @@ fn a_rollback_that_is_stuck_names_the_pods_that_are_left_and_no_other() {
     // Two pods are replaced, and so are on IRSA again; one of them is on its way out; then nothing may be sent.
     let mut tell = |progress: Progress| {
         let Progress::StepStarted { step, .. } = &progress else { return };
-        let cluster = cluster(&sim);
+        let cluster = first_cluster(&sim);
         if step == "effective" {
             let pods = sim.run(sim.pods_of(&subject(&sim))).unwrap().unwrap();
             for pod in pods.iter().filter(|it| !it.terminating).take(2) {

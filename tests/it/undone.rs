@@ -8,7 +8,7 @@ use irsa_migrate::rollback::Extent;
 use irsa_migrate::sim::{Happening, JournalFault, MemoryJournal, Sim};
 
 use crate::asked::{SHORT, shop};
-use crate::beside::carry_out_through;
+use crate::beside::{carry_out_through, first_cluster};
 use crate::cycle::{carry_out, entries, plan_of, run_of, status, undo_of, undo_of_part};
 use crate::stuck::role;
 
@@ -100,7 +100,7 @@ fn it_is_told_at_once_of_what_is_undone_and_not_of_what_is_stuck() {
     let case = Case::through(None);
     let undo = case.undo();
     // Somebody's association lives by our statement in one of the roles.
-    let cluster = case.sim.world().cluster_arns().remove(0);
+    let cluster = first_cluster(&case.sim);
     let other = Subject { cluster, namespace: "carts".into(), service_account: "stranger".into() };
     case.sim.world().edit_association(&other, Some(&role())).unwrap();
     assert_eq!(case.carry_out(&undo).why, Why::Failed);
