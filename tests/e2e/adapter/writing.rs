@@ -157,14 +157,14 @@ async fn a_rollout_that_gets_stuck() {
         loop {
             let now = it.live.workload(&it.arn, &it.at(WorkloadKind::Deployment, "web")).await.unwrap().unwrap();
             assert!(!now.rollout.complete, "{:?}", now.rollout);
-            if now.rollout.failed {
+            // A busy control plane can miss the deadline before it has made the first new pod.
+            if now.rollout.failed && now.rollout.updated >= 1 {
                 return now.rollout;
             }
         }
     };
     let stuck = tokio::time::timeout(wait::PATIENCE, asking).await.unwrap();
     assert_eq!((stuck.wanted, stuck.ready), (2, 2), "the old pods stay");
-    assert!(stuck.updated >= 1);
 }
 
 #[tokio::test]
