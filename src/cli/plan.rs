@@ -80,7 +80,8 @@ fn unused_waivers(settings: &Settings, inventory: &Inventory, plan: &Plan) -> Ve
         } else {
             "there is no such finding about it"
         };
-        format!("The waiver of {} for {} is not used: {why}.", it.code, it.subject)
+        let place = it.cluster.as_ref().map(|it| format!(" in {}", it.name())).unwrap_or_default();
+        format!("The waiver of {} for {}{place} is not used: {why}.", it.code, it.subject)
     };
     unused.map(told).collect()
 }

@@ -66,6 +66,9 @@ impl Waiver {
     #[must_use]
     pub fn answers(&self, finding: &Finding) -> bool {
         let named = match &finding.subject {
+            Target::ServiceAccount(it) if self.cluster.as_ref().is_some_and(|only| *only != it.cluster) => {
+                return false;
+            }
             Target::ServiceAccount(it) => format!("{}/{}", it.namespace, it.service_account),
             Target::Role(it) => it.to_string(),
             Target::Cluster(it) => it.to_string(),
@@ -94,6 +97,7 @@ mod tests {
             waivers: vec![Waiver {
                 code: Code::SecondRole,
                 subject: subject.into(),
+                cluster: None,
                 reason: "nobody calls it".into(),
                 expires: expires.parse().unwrap(),
             }],
@@ -109,6 +113,17 @@ mod tests {
         assert!(!holds(&waiver("shop/cart", "2026-11-24T12:00:01Z")));
         assert!(holds(&waiver("shop/cart", "2026-11-24T12:00:00Z")));
         assert!(holds(&waiver("shop/other", "2027-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_waiver_with_a_cluster_counts_there_alone() {
+        let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let mut settings = waiver("shop/cart", "2027-01-01T00:00:00Z");
+        for (cluster, left) in [("cluster/a", 0), ("cluster/b", 1)] {
+            let arn = format!("arn:aws:eks:eu-west-1:111122223333:{cluster}");
+            settings.waivers[0].cluster = Some(ClusterArn::parse(&arn).unwrap());
+            assert_eq!(answer(vec![second_role()], &settings, at).holding.len(), left, "{cluster}");
+        }
     }
 
     #[test]

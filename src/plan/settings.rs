@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Numbers;
 use super::window::{Window, WindowError};
 use crate::findings::Code;
-use crate::model::{Digest, RoleArn};
+use crate::model::{ClusterArn, Digest, RoleArn};
 use crate::trust;
 
 /// The whole file.
@@ -193,6 +193,9 @@ pub struct Waiver {
     pub code: Code,
     /// `NAMESPACE/NAME` of the ServiceAccount, or the ARN of a role or a cluster.
     pub subject: String,
+    /// The only cluster in which it counts for a ServiceAccount; none means each cluster of the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterArn>,
     /// Why it does no harm.
     pub reason: String,
     /// Until when the answer counts.
@@ -262,6 +265,13 @@ impl Settings {
         for waiver in &self.waivers {
             if waiver.reason.trim().is_empty() {
                 return fail(format!("the waiver of {} for {:?} gives no reason", waiver.code, waiver.subject));
+            }
+            // It would count further than somebody may have meant.
+            if waiver.cluster.is_some() && waiver.subject.starts_with("arn:") {
+                return fail(format!(
+                    "the waiver of {} for {} names a cluster, which only a ServiceAccount is in",
+                    waiver.code, waiver.subject
+                ));
             }
         }
         if self.trust.mode == trust::Mode::Open {

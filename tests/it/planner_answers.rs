@@ -8,7 +8,7 @@ use irsa_migrate::plan::check::check;
 use irsa_migrate::plan::{Plan, Settings, UnitId, Work, plan};
 use irsa_migrate::trust::Relation;
 
-use crate::inventories::{Fleet, one, role_arn, subject, trust};
+use crate::inventories::{Fleet, cluster_arn, one, role_arn, subject, trust};
 
 fn planned(inventory: &Inventory, settings: &str) -> Plan {
     let plan = plan(inventory, &Settings::parse(settings).expect("settings")).expect("a plan");
@@ -63,6 +63,10 @@ fn a_waiver_lets_a_unit_go_and_the_plan_names_it_once() {
         assert_eq!(waived.units.len(), 1 + clusters.len());
         assert_eq!(waived.waived.iter().map(|it| it.code).collect::<Vec<_>>(), [Code::CredentialsPrecede]);
         assert!(warns(&waived), "{:?}", waived.not_promised);
+        let only = format!("{waiver}cluster = \"{}\"\n", cluster_arn("blue"));
+        let there = planned(&inventory, &only);
+        let shown = there.units.iter().flat_map(|it| &it.notices).filter(|it| it.code == Code::CredentialsPrecede);
+        assert_eq!((shown.count(), there.held.len()), (1, clusters.len() - 1), "{:?}", there.held);
     }
 }
 
@@ -176,6 +180,12 @@ fn names_of_waves_and_patterns_have_their_limits() {
     let no_reason =
         "[[waiver]]\ncode = \"SECOND_ROLE\"\nsubject = \"a/b\"\nreason = \" \"\nexpires = \"2999-01-01T00:00:00Z\"";
     assert!(Settings::parse(no_reason).is_err());
+    let with = |subject: &str, cluster: &str| {
+        let waiver = format!("code = \"SECOND_ROLE\"\nsubject = {subject:?}\ncluster = {cluster:?}\nreason = \"r\"");
+        Settings::parse(&format!("[[waiver]]\n{waiver}\nexpires = \"2999-01-01T00:00:00Z\"")).is_ok()
+    };
+    let (cluster, role) = (cluster_arn("blue").to_string(), "arn:aws:iam::111122223333:role/cart");
+    assert!(with("a/b", &cluster) && !with("a/b", "blue") && !with(role, &cluster) && !with(&cluster, &cluster));
     let matches = irsa_migrate::plan::settings::matches;
     for (pattern, name, want) in [
         ("a*b*c", "a-x-b-y-c", true),

@@ -130,6 +130,7 @@ fn an_undo_is_a_plan_of_the_program_that_makes_it() {
     case.plan.tool = "0.0.1".to_owned();
     case.plan.waived.push(Waiver {
         code: Code::SecondRole,
+        cluster: None,
         subject: "shop/cart".to_owned(),
         reason: "nobody calls it".to_owned(),
         expires: "2026-11-25T12:00:00Z".parse().expect("a time"),

@@ -21,8 +21,11 @@ pub(super) fn sections(doc: &mut Doc, plan: &Plan, names: &Names) {
     if !plan.waived.is_empty() {
         doc.heading(2, "Waivers: somebody answers for these");
         let row = |it: &crate::plan::settings::Waiver| {
-            let (code, subject) = (line![name(it.code)], line![name(&it.subject)]);
-            vec![code, subject, line![name(&it.reason)], line![name(it.expires)]]
+            let subject = match &it.cluster {
+                Some(cluster) => line![name(&it.subject), " in ", name(cluster.name())],
+                None => line![name(&it.subject)],
+            };
+            vec![line![name(it.code)], subject, line![name(&it.reason)], line![name(it.expires)]]
         };
         let head = vec!["finding", "about", "reason", "until"];
         doc.push(Block::Table { head, rows: plan.waived.iter().map(row).collect() });
