@@ -24,9 +24,10 @@ const APPLICATION_ID: i64 = 0x4972_4d67;
 /// The newest migration that this program knows; `PRAGMA user_version` of a journal it made.
 const VERSION: i64 = 1;
 
-/// How long a call waits for another process' write. One append takes less than a millisecond,
-/// so that whoever waits longer waits for a program that hangs: better said than waited for.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long a call waits for another process' write. One append takes as long as the disk needs to
+/// make it durable, mostly milliseconds and under heavy load seconds; whoever waits longer waits for a
+/// program that hangs: better said than waited for.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// A journal in a file. One connection: entries are written one after the other anyway.
 #[derive(Debug)]

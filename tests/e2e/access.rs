@@ -57,6 +57,7 @@ async fn may_list_namespaces(client: &Client) {
                 Ok(_) => return,
                 Err(error) => assert_eq!(code(&error), Some(403), "{error}"),
             }
+            wait::a_moment().await;
         }
     };
     tokio::time::timeout(wait::PATIENCE, trying).await.expect("the role is seen");
@@ -143,6 +144,7 @@ async fn an_admission_policy_can_allow_dry_runs_alone() {
             if let Err(error) = pods.create(&PostParams::default(), &pod).await {
                 return error;
             }
+            wait::a_moment().await;
         }
         unreachable!("the numbers do not end")
     };

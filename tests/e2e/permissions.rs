@@ -152,6 +152,7 @@ async fn until_allowed<F: Future<Output = Vec<(String, Answer<()>)>>>(ask: impl 
             if last.is_empty() {
                 return;
             }
+            wait::a_moment().await;
         }
     };
     let allowed = tokio::time::timeout(wait::PATIENCE, asking).await;

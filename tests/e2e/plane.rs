@@ -157,7 +157,7 @@ async fn a_pod_can_be_kept_from_becoming_ready() {
 #[tokio::test]
 async fn a_job_runs_until_it_is_let_go() {
     let space = annotated("jobs").await;
-    let cron = space.create_object(&objects::cron_job("report", "app", "0 3 * * *")).await;
+    let cron = space.create_object(&objects::cron_job("report", "app", "0 3 1 1 *")).await;
     let job = Job {
         metadata: ObjectMeta { name: Some("report-now".to_owned()), ..ObjectMeta::default() },
         spec: cron.spec.expect("a spec").job_template.spec,
@@ -209,7 +209,7 @@ async fn refusal_once(space: &TestNamespace<'_>, pod: &Pod, words: &str) -> Stri
         loop {
             match space.dry_run(pod).await {
                 Err(error) if error.to_string().contains(words) => return error.to_string(),
-                _ => tokio::task::yield_now().await,
+                _ => wait::a_moment().await,
             }
         }
     };
@@ -232,7 +232,8 @@ async fn replicas_of_the_webhook_may_disagree() {
     let space = annotated("disagree").await;
     let associations = space.associations();
     associations.add_to_replica(1, "app");
-    space.create_object(&objects::deployment("app", "app", 8)).await;
+    // Other tests' pods take turns too: that one replica sees all of these does not happen by chance.
+    space.create_object(&objects::deployment("app", "app", 24)).await;
     space.rolled_out::<Deployment>("app").await;
     assert_eq!(space.modes("app").await, [Mode::PodIdentity, Mode::Irsa(ROLE.to_owned())].into());
 }
@@ -279,5 +280,5 @@ async fn a_plane_says_what_describe_cluster_would() {
 #[tokio::test]
 async fn a_plane_stays_small() {
     let kib = Plane::shared().memory();
-    assert!((1..1_500_000).contains(&kib), "{kib} KiB");
+    assert!((1..3_000_000).contains(&kib), "{kib} KiB");
 }

@@ -100,6 +100,7 @@ impl Space {
                 if now.expect("a workload").rollout.complete {
                     return;
                 }
+                wait::a_moment().await;
             }
         };
         tokio::time::timeout(wait::PATIENCE, asking).await.expect("a roll-out");

@@ -18,7 +18,7 @@ async fn a_probe_is_judged_as_the_workloads_own_pod() {
     it.space.create_object(&objects::deployment("web", "app", 1)).await;
     it.space.create_object(&objects::stateful_set("db", "app", 1)).await;
     it.space.create_object(&objects::daemon_set_on_delete("each", "app")).await;
-    it.space.create_object(&objects::cron_job("nightly", "app", "0 3 * * *")).await;
+    it.space.create_object(&objects::cron_job("nightly", "app", "0 3 1 1 *")).await;
     let templates = [
         None,
         Some(it.at(WorkloadKind::Deployment, "web")),
@@ -58,6 +58,7 @@ async fn a_probe_is_judged_as_the_workloads_own_pod() {
             if let Probe::Rejected(why) = it.live.probe(&it.subject(), None).await.expect("an answer") {
                 return why;
             }
+            wait::a_moment().await;
         }
     };
     let full = tokio::time::timeout(wait::PATIENCE, asking).await.unwrap();
@@ -72,7 +73,11 @@ async fn the_plain_probe_conforms_to_restricted() {
     namespaces.patch(&it.space.name, &PatchParams::default(), &Patch::Merge(&level)).await.unwrap();
     let mut privileged = objects::pod("privileged", "app");
     privileged.spec.as_mut().unwrap().host_network = Some(true);
-    let asking = async { while it.space.dry_run(&privileged).await.is_ok() {} };
+    let asking = async {
+        while it.space.dry_run(&privileged).await.is_ok() {
+            wait::a_moment().await;
+        }
+    };
     tokio::time::timeout(wait::PATIENCE, asking).await.expect("the level is enforced");
     let probed = it.live.probe(&it.subject(), None).await;
     assert_eq!(probed, Ok(Probe::Admitted(Mode::Irsa(ROLE.to_owned()))));

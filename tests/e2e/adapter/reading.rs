@@ -72,7 +72,7 @@ async fn pods_know_what_they_belong_to() {
     it.space.create_object(&objects::daemon_set_on_delete("each", "app")).await;
     it.space.create_object(&objects::pod("bare", "app")).await;
     it.space.create_object(&objects::pod("other", "default")).await;
-    let cron = it.space.create_object(&objects::cron_job("nightly", "app", "0 3 * * *")).await;
+    let cron = it.space.create_object(&objects::cron_job("nightly", "app", "0 3 1 1 *")).await;
     let owner = json!({"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "controller": true,
         "uid": cron.metadata.uid});
     let job = json!({"metadata": {"name": "nightly-1", "ownerReferences": [owner]},
@@ -142,7 +142,7 @@ async fn workloads_of_every_kind() {
     let alone = json!({"metadata": {"name": "alone"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "alone"}},
         "template": {"metadata": {"labels": {"app": "alone"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}}});
     it.space.create_object(&serde_json::from_value::<ReplicaSet>(alone).unwrap()).await;
-    it.space.create_object(&objects::cron_job("nightly", "app", "0 3 * * *")).await;
+    it.space.create_object(&objects::cron_job("nightly", "app", "0 3 1 1 *")).await;
 
     it.rolled_out(WorkloadKind::DaemonSet, "each").await;
     let mut all = BTreeMap::new();
@@ -171,7 +171,7 @@ async fn workloads_of_every_kind() {
     assert_eq!((all["db"].strategy, all["db"].partition), (Strategy::RollingUpdate, 2));
     assert_eq!(all["each"].strategy, Strategy::OnDelete);
     assert_eq!((all["alone"].service_account.as_str(), all["alone"].replicas), ("default", 0));
-    assert_eq!(all["nightly"].schedule.as_deref(), Some("0 3 * * *"));
+    assert_eq!(all["nightly"].schedule.as_deref(), Some("0 3 1 1 *"));
 
     let everywhere = it.live.workloads(&it.arn, WorkloadKind::ReplicaSet, None).await.unwrap();
     assert!(everywhere.iter().any(|found| found.at == all["alone"].at));

@@ -161,6 +161,7 @@ async fn a_rollout_that_gets_stuck() {
             if now.rollout.failed && now.rollout.updated >= 1 {
                 return now.rollout;
             }
+            wait::a_moment().await;
         }
     };
     let stuck = tokio::time::timeout(wait::PATIENCE, asking).await.unwrap();

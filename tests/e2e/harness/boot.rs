@@ -62,9 +62,7 @@ pub(super) async fn boot(config: Config) -> Plane {
     hooks.use_client(client.clone());
 
     for backend in &backends {
-        let mut direct = admin.clone();
-        direct.cluster_url = format!("https://{backend}").parse().expect("a URL");
-        api_server_ready(&mut servers, &Client::try_from(direct).expect("a client")).await;
+        api_server_ready(&mut servers, &client_of(&admin, *backend)).await;
     }
     let registration = hooks::registration(webhooks, authority.certificate());
     wait::create(&Api::all(client.clone()), &registration).await;
@@ -78,12 +76,20 @@ pub(super) async fn boot(config: Config) -> Plane {
         folder,
         authority,
         endpoint,
+        backends,
         hooks,
         admin,
         files: AtomicUsize::new(0),
     };
     settle(&mut plane, &client).await;
     plane
+}
+
+/// A client of the API server that listens there.
+pub(super) fn client_of(admin: &kube::Config, backend: SocketAddr) -> Client {
+    let mut direct = admin.clone();
+    direct.cluster_url = format!("https://{backend}").parse().expect("a URL");
+    Client::try_from(direct).expect("a client")
 }
 
 /// Waits for what the controllers do on their own: the ServiceAccount that every
@@ -95,11 +101,14 @@ async fn settle(plane: &mut Plane, client: &Client) {
         let node = objects::node(&format!("node-{number}"), &plane.config.region);
         plane.add_node(node).await;
     }
-    // An API server makes a lease for its host, so several on one host share it.
+    // An API server makes a lease for its host in its own time, and several on one host share it.
     let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-system");
-    for number in 1..plane.config.api_servers.max(plane.config.webhook_replicas) {
+    let count = plane.config.api_servers.max(plane.config.webhook_replicas).max(1);
+    for number in 1..count {
         wait::create(&leases, &objects::api_server_lease(&format!("apiserver-{number}"))).await;
     }
+    let identity = "apiserver.kubernetes.io/identity=kube-apiserver";
+    wait::until(&leases, identity, "the API server has its lease", |found| found.len() == count).await;
     let pods: Api<Pod> = Api::default_namespaced(client.clone());
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let started = Instant::now();

@@ -27,6 +27,8 @@ impl<'a> TestNamespace<'a> {
         let client = plane.client();
         let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a namespace");
         wait::create(&Api::all(client.clone()), &namespace).await;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), name);
+        wait::until_one(&accounts, "default", "the ServiceAccount of each namespace", |found| found.is_some()).await;
         TestNamespace { name: name.to_owned(), client, plane }
     }
 

@@ -8,10 +8,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aws_credential_types::Credentials;
 use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::Value;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
@@ -82,6 +83,8 @@ pub(crate) struct Plane {
     pub(super) folder: PathBuf,
     pub(super) authority: Authority,
     pub(super) endpoint: SocketAddr,
+    /// Where each API server listens.
+    pub(super) backends: Vec<SocketAddr>,
     pub(super) hooks: Arc<Hooks>,
     pub(super) admin: kube::Config,
     pub(super) files: AtomicUsize,
@@ -131,6 +134,33 @@ impl Plane {
     /// A client with every right, for the runtime of the caller.
     pub(crate) fn client(&self) -> Client {
         Client::try_from(self.admin.clone()).expect("a client")
+    }
+
+    /// Waits until every API server lets a user in this group do so: each notices new rights with a
+    /// delay of its own. `attributes` are those of a `SubjectAccessReview`.
+    pub(crate) async fn until_allowed(&self, user: &str, group: &str, attributes: &Value) {
+        let review: SubjectAccessReview = serde_json::from_value(json!({
+            "metadata": {},
+            "spec": {"user": user, "groups": [group, "system:authenticated"], "resourceAttributes": attributes},
+        }))
+        .expect("a review");
+        for backend in &self.backends {
+            let api: Api<SubjectAccessReview> = Api::all(boot::client_of(&self.admin, *backend));
+            let asking = async {
+                while !api
+                    .create(&PostParams::default(), &review)
+                    .await
+                    .expect("an answer")
+                    .status
+                    .expect("one")
+                    .allowed
+                {
+                    wait::a_moment().await;
+                }
+            };
+            let allowed = tokio::time::timeout(wait::PATIENCE, asking).await;
+            assert!(allowed.is_ok(), "{user} in {group} is never allowed: {attributes}");
+        }
     }
 
     /// The same, by way of the load balancer if there is one: its connection goes

@@ -14,6 +14,11 @@ use serde::de::DeserializeOwned;
 /// no test passes or fails by how fast this machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Between two looks at what cannot be watched: what is waited for needs the processor too.
+pub(crate) async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
 /// What an object must be able to do to be created and watched.
 pub(crate) trait Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize {}
 impl<K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize> Object for K {}

@@ -84,6 +84,7 @@ async fn one_for_which_there_is_no_more_room() {
             assert!(ran.code == Some(21) || sent == 0, "{}", ran.whole());
         }
         // There is room again.
+        stage.lease_runs_out().await;
         if ends.len() % 2 == 0 || started == 0 {
             there_and_back(&stage, &planned).await;
         } else {
@@ -107,11 +108,13 @@ async fn one_whose_log_was_cut_off() {
     let stage = set("journal-cut").await;
     let before = stage.state().await;
     let mut lost = Vec::new();
-    for (entry, cut) in [(5, 100), (8, FRAME), (11, 2 * FRAME), (14, 100), (14, 3 * FRAME)] {
+    // The twelfth entry is the last one with a wait behind it.
+    for (entry, cut) in [(5, 100), (8, FRAME), (11, 2 * FRAME), (12, 100), (12, 3 * FRAME)] {
         stage.forget_journal().await;
         let planned = stage.plan().await;
         let run = stage.start(&["apply", "plan.json", "--digest", &planned.digest]);
         assert_eq!(run.kill_once(stage.journal_holds(entry)).await, None, "it is killed");
+        stage.lease_runs_out().await;
         let whole = stage.entries().await;
         let log = fs::OpenOptions::new().write(true).open(stage.path("journal.db-wal")).expect("the log");
         let length = log.metadata().expect("its length").len();

@@ -20,11 +20,13 @@ async fn a_pod_that_came_in_between_is_bounced() {
     let planned = stage.plan().await;
 
     // Ctrl-C as soon as there is an association: nothing is restarted.
+    stage.webhook_is_deaf();
     let args = stage.reaching(&["apply", "plan.json", "--digest", &planned.digest, "-o", "json"]);
     let mut run = stage.start(&args);
     run.until("the association", step("stepStarted", "effective")).await;
     run.interrupt().await;
     assert_eq!(run.end().await, Some(23), "paused");
+    stage.webhook_hears();
     assert_eq!(stage.patches(), Vec::<String>::new());
 
     let pods = stage.space.pods("cart").await;

@@ -49,6 +49,7 @@ async fn pods_are_refused(stage: &Stage<'_>) {
             if let Err(error) = pods.create(&PostParams::default(), &pod).await {
                 return error.to_string();
             }
+            wait::a_moment().await;
         }
         unreachable!("the numbers do not end")
     };

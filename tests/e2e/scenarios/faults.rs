@@ -201,6 +201,7 @@ impl Lane {
             }
             assert!([1, 21, 22, 23, 24].contains(&code), "{aim:?}\n{}", ran.whole());
             assert!(!ran.stderr.is_empty(), "it says why\n{}", ran.whole());
+            self.stage.lease_runs_out().await;
         }
         panic!("{aim:?}: it does not get done: {codes:?}");
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
@@ -19,6 +20,17 @@ impl Stage<'_> {
         }
         let leases: Api<Lease> = self.space.api();
         let _there_may_be_none = leases.delete("irsa-migrate", &DeleteParams::default()).await;
+    }
+
+    /// The lease of a program that is dead counts for a second more: whoever goes on waits that long for it.
+    pub(super) async fn lease_runs_out(&self) {
+        let soon = json!({"spec": {"leaseDurationSeconds": 1}});
+        let leases: Api<Lease> = self.space.api();
+        match leases.patch("irsa-migrate", &PatchParams::default(), &Patch::Merge(&soon)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("the lease: {error}"),
+        }
     }
 
     /// Returns as soon as the journal holds so many entries.

@@ -3,20 +3,27 @@
 use std::collections::BTreeSet;
 
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::stage::Stage;
+use crate::harness::AUDITED;
 
 impl Stage<'_> {
-    /// Applies a file of Kubernetes objects, as `kubectl apply --server-side -f` would.
+    /// Applies a file of Kubernetes objects, as `kubectl apply --server-side -f` would, and waits until every API
+    /// server knows of the rights in it.
     pub(super) async fn apply_manifest(&self, name: &str) {
+        let mut rights = Vec::new();
         let text = std::fs::read_to_string(self.path(name)).expect("the manifest");
         for document in text.split("---\n") {
             let path = format!("{}?fieldManager=tests&force=true", path_of(document));
             let request = Request::patch(&path).header("content-type", "application/apply-patch+yaml");
             let request = request.body(document.as_bytes().to_vec()).expect("a request");
             let answer = self.plane.client().request_text(request).await;
-            answer.unwrap_or_else(|error| panic!("{path}: {error}\n{document}"));
+            let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}\n{document}"));
+            rights.extend(a_right_of(&serde_json::from_str(&answer).expect("JSON")));
+        }
+        for right in rights {
+            self.plane.until_allowed(&self.user, AUDITED, &right).await;
         }
     }
 
@@ -44,6 +51,18 @@ impl Stage<'_> {
         };
         seen.into_iter().filter(|it| !covered(it)).collect()
     }
+}
+
+/// The first thing that a role allows, as the attributes of a `SubjectAccessReview`; none of another object.
+fn a_right_of(object: &Value) -> Option<Value> {
+    let rule = object["rules"].get(0)?;
+    let first = |what: &str| rule[what][0].as_str().unwrap_or_default();
+    let (resource, subresource) = first("resources").split_once('/').unwrap_or((first("resources"), ""));
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    Some(json!({
+        "verb": first("verbs"), "group": first("apiGroups"), "resource": resource, "subresource": subresource,
+        "name": first("resourceNames"), "namespace": namespace,
+    }))
 }
 
 /// Where an object of the manifest lives; of the kinds that `permissions` writes.

@@ -66,6 +66,7 @@ impl Stage<'static> {
             }))
             .expect("a binding");
             wait::create(&Api::all(PLANE.client()), &everything).await;
+            PLANE.until_allowed("anybody", AUDITED, &json!({"verb": "*", "group": "*", "resource": "*"})).await;
         };
         READY.get_or_init(|| prepare).await;
         &PLANE
@@ -93,15 +94,26 @@ impl<'a> Stage<'a> {
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let stage = Stage { plane, space, wire, home, user, key, reach: Vec::new(), variables: BTreeMap::new() };
         stage.let_in(&stage.key, &stage.user);
-        let (wire, cluster) = (Arc::clone(&stage.wire), stage.cluster());
+        stage.webhook_hears();
+        stage.settings("");
+        stage
+    }
+
+    /// The webhook knows this account's associations.
+    pub(super) fn webhook_hears(&self) {
+        let (wire, cluster) = (Arc::clone(&self.wire), self.cluster());
         let sees = move |replica: usize, namespace: &str, service_account: &str| {
             let (namespace, service_account) = (namespace.to_owned(), service_account.to_owned());
             let subject = Subject { cluster: cluster.clone(), namespace, service_account };
             wire.webhook_sees(u32::try_from(replica).unwrap_or_default(), &subject).map(|_| AssociationView::default())
         };
-        plane.feed(name, Arc::new(sees));
-        stage.settings("");
-        stage
+        self.plane.feed(&self.space.name, Arc::new(sees));
+    }
+
+    /// The webhook knows of no association until [`Stage::webhook_hears`]: no new pod gets Pod Identity, and a
+    /// run stays before its first restart for as long as a test needs.
+    pub(super) fn webhook_is_deaf(&self) {
+        self.plane.feed(&self.space.name, Arc::new(|_, _, _| None));
     }
 
     /// Lets an access key be this account's, and a user of the cluster.
@@ -125,22 +137,17 @@ impl<'a> Stage<'a> {
 
     /// Writes the settings: this namespace, and numbers that fit a test. `more` is added.
     pub(super) fn settings(&self, more: &str) {
-        self.settings_with(
-            more,
-            "trust_settle = 2\nassociation_settle = 4\nlease_duration = 12\ncall_timeout = 5\nbake = 2",
-        );
+        self.settings_with(more, "trust_settle = 2\nassociation_settle = 4\nbake = 2");
     }
 
-    /// The least numbers, where nothing lags: a run takes as long as its pods do. Whoever goes on after
-    /// a kill waits for the dead lease, so that it is short; its renewals may be late by 5 s all the same.
+    /// The least numbers, where nothing lags: a run takes as long as its pods do.
     pub(super) fn hurry(&self) {
-        self.settings_with(
-            "",
-            "trust_settle = 0\nassociation_settle = 0\nlease_duration = 9\ncall_timeout = 2\nbake = 0",
-        );
+        self.settings_with("", "trust_settle = 0\nassociation_settle = 0\nbake = 0");
     }
 
-    fn settings_with(&self, more: &str, numbers: &str) {
+    /// The lease and a call have their usual numbers, for a busy machine is late with both. Whoever goes on after
+    /// a kill need not wait so long: see [`Stage::lease_runs_out`].
+    pub(super) fn settings_with(&self, more: &str, numbers: &str) {
         let namespace = &self.space.name;
         // The lease is the scenario's own, so that scenarios do not keep each other out.
         let text = format!(
@@ -249,11 +256,12 @@ impl<'a> Stage<'a> {
         self.run(&self.reaching(&["rollback", &planned.run, "--yes"])).await
     }
 
-    /// What the binary wrote to the cluster, its lease left out: verb, resource and name.
+    /// What the binary wrote to the cluster, its lease left out: verb, resource and name. A write that met a
+    /// newer version changed nothing, and is sent again.
     pub(super) fn patches(&self) -> Vec<String> {
         let writes = self.plane.audit(&self.user).into_iter().filter(Audited::is_write);
         let mut all: Vec<String> = writes
-            .filter(|it| it.resource != "leases")
+            .filter(|it| it.resource != "leases" && it.status != 409)
             .map(|it| format!("{} {} {}: {}", it.verb, it.resource, it.name, it.status))
             .collect();
         all.sort();

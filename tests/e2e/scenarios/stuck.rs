@@ -1,7 +1,10 @@
 //! A roll-out that never becomes Ready.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -16,16 +19,30 @@ pub(super) async fn sick_app(stage: &Stage<'_>, name: &str, role: &str, deadline
     let labels = spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
     labels.insert(objects::NEVER_READY.to_owned(), "true".to_owned());
     stage.space.create_object(&deployment).await;
-    stage.space.until_pods(name, "both pods are there", |pods| pods.len() == 2).await;
-    heal(stage, name).await;
-    stage.space.rolled_out::<Deployment>(name).await;
+    healing(stage, name, stage.space.rolled_out::<Deployment>(name)).await;
 }
 
-/// Lets the pods that are there become Ready.
-pub(super) async fn heal(stage: &Stage<'_>, name: &str) {
+/// Lets the pods that are there become Ready. One that is Ready may be on its way out, and is left alone.
+async fn heal(stage: &Stage<'_>, name: &str) {
     let well = json!({"metadata": {"labels": {objects::NEVER_READY: Value::Null}}});
-    for pod in stage.space.pods(name).await.into_keys() {
-        stage.space.merge::<Pod>(&pod, &well).await;
+    for (pod, now) in stage.space.pods(name).await {
+        if now.labels().contains_key(objects::NEVER_READY) {
+            stage.space.merge::<Pod>(&pod, &well).await;
+        }
+    }
+}
+
+/// Lets every pod become Ready for as long as `until` takes.
+pub(super) async fn healing<T>(stage: &Stage<'_>, name: &str, until: impl Future<Output = T>) -> T {
+    let for_ever = async {
+        loop {
+            heal(stage, name).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        done = until => done,
+        () = for_ever => unreachable!("it never ends"),
     }
 }
 
@@ -38,7 +55,7 @@ async fn a_roll_out_that_is_never_ready_stops_the_run() {
     // The canary takes the two that risk least, which are the ones with fewer pods.
     stage.settings("[[wave]]\nname = \"first\"\nsize = 2\n[[wave]]\nname = \"second\"\n");
     stage.app("good", "good", 1).await;
-    sick_app(&stage, "bad", "bad", 8).await;
+    sick_app(&stage, "bad", "bad", 30).await;
     stage.app("later", "later", 3).await;
     let before = stage.state().await;
     let planned = stage.plan().await;
@@ -70,7 +87,7 @@ async fn a_unit_that_fails_is_undone_at_once_where_the_plan_says_so() {
     let settings = settings.replace("[apply]", "[apply]\non_failure = \"undo-unit\"");
     std::fs::write(stage.path("irsa-migrate.toml"), settings).unwrap();
     stage.app("good", "good", 1).await;
-    sick_app(&stage, "bad", "bad", 8).await;
+    sick_app(&stage, "bad", "bad", 30).await;
     stage.app("later", "later", 3).await;
     let before = stage.state().await;
     let planned = stage.plan().await;

@@ -107,6 +107,7 @@ impl Sweep {
         if let Some(code) = ended {
             assert_eq!(code, 0, "{what}");
         } else {
+            stage.lease_runs_out().await;
             let at = stage.entries().await;
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             tally.kills += 1;
@@ -140,7 +141,8 @@ async fn goes_on(stage: &Stage<'_>, planned: &Planned, what: &str) {
 async fn killed_after_each_entry_on_the_way_there() {
     let tally = Sweep::run(Way::There).await;
     tell(&format!("on the way there: {} kills, with so many entries: {:?}", tally.kills, tally.at));
-    assert!(tally.kills >= 15, "{tally:?}");
+    // After the twelfth entry nothing is waited for, and the rest may be written faster than anybody can look.
+    assert!(tally.kills >= 12, "{tally:?}");
 }
 
 #[tokio::test]

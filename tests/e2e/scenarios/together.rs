@@ -2,7 +2,7 @@
 
 use super::ran::step;
 use super::stage::Stage;
-use super::stuck::{heal, sick_app};
+use super::stuck::{healing, sick_app};
 use crate::harness::{Audited, Mode};
 
 #[tokio::test]
@@ -38,16 +38,6 @@ async fn the_second_of_two_applies_sends_nothing() {
     assert_eq!(sent, []);
 
     // The first one goes on as if nothing had been.
-    let healing = async {
-        loop {
-            heal(&stage, "cart").await;
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    };
-    let code = tokio::select! {
-        code = first.end() => code,
-        () = healing => None,
-    };
-    assert_eq!(code, Some(0));
+    assert_eq!(healing(&stage, "cart", first.end()).await, Some(0));
     assert_eq!(stage.modes(&["cart"]).await, [Mode::PodIdentity].into());
 }

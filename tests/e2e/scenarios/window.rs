@@ -22,7 +22,7 @@ async fn what_a_window_is_too_short_for_goes_on_in_the_next() {
     let stage = Stage::shared("window", |world| world.role("cart", &[("window", "cart")])).await;
     stage.service_account("cart", "cart").await;
     // One pod at a time: the program expects it to take longer than what will be left of the window.
-    let mut deployment = objects::deployment("cart", "cart", 5);
+    let mut deployment = objects::deployment("cart", "cart", 7);
     let strategy = serde_json::json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
     deployment.spec.as_mut().expect("a spec").strategy = serde_json::from_value(strategy).expect("a strategy");
     stage.space.create_object(&deployment).await;
@@ -30,9 +30,9 @@ async fn what_a_window_is_too_short_for_goes_on_in_the_next() {
     let arn = stage.plane.config().arn();
     stage.run(&["scan", "--cluster", &arn, "--out", "inventory.json"]).await.ended(0);
 
-    // Windows have full minutes: this one ends in 25 to 85 seconds, and the next begins a minute later.
+    // Windows have full minutes: this one ends in 45 to 105 seconds, and the next begins a minute later.
     let now = wall_clock().as_second();
-    let end = Timestamp::from_second((now + 25).div_euclid(60) * 60 + 60).expect("a time");
+    let end = Timestamp::from_second((now + 45).div_euclid(60) * 60 + 60).expect("a time");
     let next = end + SignedDuration::from_mins(1);
     let long_ago = end - SignedDuration::from_mins(10);
     stage.settings(&(window(long_ago, 10) + &window(next, 60)));
