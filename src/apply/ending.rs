@@ -13,7 +13,8 @@ pub enum Why {
     Ended,
     /// The wave that the caller named is done; the run stays open.
     Through(String),
-    /// No window is open that what is left would fit into; the next opens then.
+    /// No window is open that what is left would fit into. The next that something of it fits into opens
+    /// then; none ever does where there is no moment.
     Window(Option<Timestamp>),
     /// A person asked.
     Asked,

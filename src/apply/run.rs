@@ -15,7 +15,7 @@ use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, u
 use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
 use crate::plan::check::check;
-use crate::plan::window::{Opening, opening};
+use crate::plan::window::next_longer_than;
 use crate::plan::{Plan, Purpose, Unit, Wave, Work};
 use crate::ports::{JournalStore, World};
 
@@ -242,6 +242,8 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
     let limit = context.plan.numbers.side_by_side(roles_alone);
     // Units that run already are carried on to a clean stop, so that all ends are collected first.
     let asked = Cell::new(false);
+    // The shortest that a unit takes of those that no window is open for.
+    let waits = Cell::new(None);
     let ends: Vec<Result<UnitEnd, Halt>> = stream::iter(todo)
         .map(async |unit| {
             if asked.get() || context.recorder.pause_asked().await? {
@@ -249,26 +251,26 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
                 return Ok(UnitEnd::Stopped);
             }
             let end = unit::carry_out(context, unit).await?;
-            if end == UnitEnd::Done {
-                note_undone(context, unit).await?;
+            match end {
+                UnitEnd::Done => note_undone(context, unit).await?,
+                UnitEnd::NotNow => waits.set(Some(waits.get().unwrap_or(u64::MAX).min(unit.expected_seconds))),
+                UnitEnd::Refused | UnitEnd::Failed | UnitEnd::Stopped => {}
             }
             Ok(end)
         })
         .buffer_unordered(limit)
         .collect()
         .await;
-    let mut not_now = false;
-    for end in ends {
-        not_now |= end? == UnitEnd::NotNow;
-    }
+    ends.into_iter().collect::<Result<Vec<_>, _>>()?;
     if units.iter().any(|unit| status(unit).blocks_next_wave()) {
         return Ok(Some(Why::Failed));
     }
     if asked.get() {
         return Ok(Some(Why::Asked));
     }
-    if not_now {
-        return Ok(Some(Why::Window(next_window(context))));
+    if let Some(seconds) = waits.get() {
+        let at = next_longer_than(&context.plan.windows, context.world.now(), seconds);
+        return Ok(Some(Why::Window(at)));
     }
     if let Some(unit) = units.iter().find(|unit| !has_ended(context.plan, status(unit))) {
         // Later waves may hold what does not depend on it, and that is undone all the same.
@@ -283,19 +285,6 @@ async fn one_wave<W: World, J: JournalStore>(context: &Context<'_, W, J>, wave: 
     context.record(Scope::Wave(wave.name.clone()), event, detail.clone()).await?;
     context.emit(Progress::WaveEnded { wave: wave.name.clone(), passed: trouble.is_none(), detail });
     Ok(trouble.map(|it| Why::Gate(it.why, it.unit)))
-}
-
-/// When the next window opens that is not open yet: what is open now was too short.
-fn next_window<W: World, J: JournalStore>(context: &Context<'_, W, J>) -> Option<Timestamp> {
-    let mut at = context.world.now();
-    for _ in 0..2 {
-        match opening(&context.plan.windows, at) {
-            Ok(Opening::NotBefore(from)) => return Some(from),
-            Ok(Opening::Until(until)) => at = until,
-            Ok(Opening::Always) | Err(_) => return None,
-        }
-    }
-    None
 }
 
 /// Tells the run that is being undone that a unit of it is.

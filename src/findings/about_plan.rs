@@ -37,9 +37,9 @@ pub(super) const NEVER_FITS_WINDOW: Explanation = Explanation {
     waivable: false,
     title: "longer than any change window",
     meaning: "The time that this unit is expected to take is longer than the longest change window.",
-    why: "From the association to the last verified pod a unit is not interrupted, so it must not start what its \
-          window cannot hold.",
-    remedy: "Lengthen a window, or make the roll-out faster (more pods at a time), and plan again.",
+    why: "A unit is not interrupted: a ServiceAccount's from the association to the last verified pod, a role's from the \
+          edit of its trust policy to the end of the settle time. So it must not start what its window cannot hold.",
+    remedy: "Lengthen a window, or make the roll-out of a ServiceAccount faster (more pods at a time), and plan again.",
     sources: &[],
 };
 

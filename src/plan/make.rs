@@ -194,16 +194,24 @@ impl<'a> Planner<'a> {
         self.hold(target.clone(), Finding::new(code, target, evidence));
     }
 
+    /// Roles and ServiceAccounts that no window is long enough for. What takes all of a window is one of
+    /// them: it could only start in the moment in which the window opens.
     fn hold_what_never_fits(&mut self) {
         let Some(longest) = longest(&self.settings.windows) else { return };
-        let too_long: Vec<(Subject, u64)> = self
+        let too_long = |expected: u64| (expected >= longest).then(|| never_fits(expected, longest));
+        let subjects: Vec<(Subject, String)> = self
             .eligible
             .keys()
-            .filter_map(|subject| Some((subject.clone(), self.unit(subject)?.expected_seconds)))
-            .filter(|(_, expected)| *expected > longest)
+            .filter_map(|subject| Some((subject.clone(), too_long(self.unit(subject)?.expected_seconds)?)))
             .collect();
-        for (subject, expected) in too_long {
-            let evidence = format!("it is expected to take {expected} s, and the longest window is {longest} s");
+        for (arn, needed_by) in self.by_role() {
+            let Some(prepared) = self.prepared.get(&arn) else { continue };
+            if let Some(evidence) = too_long(role::step(self.settings, prepared).expected_seconds) {
+                let finding = Finding::new(Code::NeverFitsWindow, Target::Role(arn.clone()), evidence);
+                self.hold_role(&arn, &needed_by, vec![finding]);
+            }
+        }
+        for (subject, evidence) in subjects {
             self.hold_subject(&subject, Code::NeverFitsWindow, &evidence);
         }
     }
@@ -298,4 +306,8 @@ impl<'a> Planner<'a> {
         }
         said
     }
+}
+
+fn never_fits(expected: u64, longest: u64) -> String {
+    format!("it is expected to take {expected} s, and the longest window is {longest} s")
 }

@@ -108,24 +108,29 @@ fn reasons(translation: &Translation) -> String {
     if all.is_empty() { "IRSA grants nobody anything".to_owned() } else { all.join("; ") }
 }
 
-/// The unit of a prepared role.
-pub(super) fn unit(settings: &Settings, prepared: Prepared, subjects: Vec<Subject>, clusters: Vec<ClusterArn>) -> Unit {
-    let Prepared { work, notices } = prepared;
-    let role_arn = work.role_arn.clone();
-    let numbers = &settings.numbers;
-    let adds = !work.added.is_empty();
-    let settle = times::trust(numbers);
-    let steps = vec![Step {
+/// The one step of a prepared role.
+pub(super) fn step(settings: &Settings, prepared: &Prepared) -> Step {
+    let role_arn = &prepared.work.role_arn;
+    let adds = !prepared.work.added.is_empty();
+    let settle = times::trust(&settings.numbers);
+    Step {
         name: "prepare".to_owned(),
         when: None,
         write: adds.then(|| Request::AddTrust { role_arn: role_arn.clone() }),
         until: Condition::TrustSettled { role_arn: role_arn.clone() },
-        expected_seconds: if adds { settle.expected } else { times::look(numbers).expected },
+        expected_seconds: if adds { settle.expected } else { times::look(&settings.numbers).expected },
         timeout_seconds: settle.timeout,
-    }];
+    }
+}
+
+/// The unit of a prepared role.
+pub(super) fn unit(settings: &Settings, prepared: Prepared, subjects: Vec<Subject>, clusters: Vec<ClusterArn>) -> Unit {
+    let steps = vec![step(settings, &prepared)];
+    let Prepared { work, notices } = prepared;
+    let role_arn = work.role_arn.clone();
     let mut undo = Vec::new();
-    if adds {
-        let unused = times::unused(numbers);
+    if !work.added.is_empty() {
+        let (unused, settle) = (times::unused(&settings.numbers), times::trust(&settings.numbers));
         undo.push(Step {
             name: "restore trust".to_owned(),
             when: Some(Condition::RoleUnused { role_arn: role_arn.clone(), subjects, clusters }),

@@ -156,6 +156,29 @@ pub fn longest(windows: &[Window]) -> Option<u64> {
     windows.iter().map(|it| u64::from(it.minutes) * 60).max()
 }
 
+/// When a window opens next, of those that are not open yet and are longer than this; `None` if each is too
+/// short.
+#[must_use]
+pub fn next_longer_than(windows: &[Window], now: Timestamp, seconds: u64) -> Option<Timestamp> {
+    let wanted = SignedDuration::from_secs(i64::try_from(seconds).ok()?);
+    // Whatever opens does so once a week; in two weeks the one that is open now has come again.
+    let last = now.checked_add(SignedDuration::from_hours(14 * 24)).ok()?;
+    let (mut at, mut opens) = (now, None);
+    while at <= last {
+        match opening(windows, at) {
+            Ok(Opening::NotBefore(from)) => (at, opens) = (from, Some(from)),
+            Ok(Opening::Until(until)) => {
+                if let Some(from) = opens.filter(|from| until.duration_since(*from) > wanted) {
+                    return Some(from);
+                }
+                (at, opens) = (until, None);
+            }
+            Ok(Opening::Always) | Err(_) => return None,
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +224,25 @@ mod tests {
     fn windows_that_touch_are_one() {
         let windows = [window(&[Day::Tue], "10:00", 60, "UTC"), window(&[Day::Tue], "11:00", 30, "UTC")];
         assert_eq!(opening(&windows, at("2026-11-24T10:30:00Z")).unwrap(), Opening::Until(at("2026-11-24T11:30:00Z")));
+    }
+
+    #[test]
+    fn the_next_that_is_long_enough() {
+        let windows = [window(&[Day::Tue, Day::Thu], "10:00", 1, "UTC"), window(&[Day::Fri], "10:00", 30, "UTC")];
+        let next = |now: &str, seconds| next_longer_than(&windows, at(now), seconds).map(|it| it.to_string());
+        let (tuesday, thursday, friday) = ("2026-11-24T10:00:00Z", "2026-11-26T10:00:00Z", "2026-11-27T10:00:00Z");
+        assert_eq!(next("2026-11-24T09:00:00Z", 59).as_deref(), Some(tuesday));
+        // What is open already is not the next.
+        assert_eq!(next(tuesday, 59).as_deref(), Some(thursday));
+        assert_eq!(next("2026-11-24T10:00:30Z", 59).as_deref(), Some(thursday));
+        // What takes all of a window would have to start in the moment in which it opens.
+        assert_eq!(next(tuesday, 60).as_deref(), Some(friday));
+        assert_eq!(next("2026-11-27T10:00:01Z", 60).as_deref(), Some("2026-12-04T10:00:00Z"));
+        assert_eq!(next(tuesday, 30 * 60), None);
+        assert_eq!(next(tuesday, u64::MAX), None);
+        assert_eq!(next_longer_than(&[], at(tuesday), 1), None);
+        let always = [window(&[Day::Tue], "10:00", 7 * 24 * 60, "UTC")];
+        assert_eq!(next_longer_than(&always, at(tuesday), 60), None);
     }
 
     #[test]

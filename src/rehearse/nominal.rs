@@ -11,17 +11,15 @@ use super::report::{Gap, Left, Nominal, WaveTime};
 use super::restored::{Undone, not_restored};
 use super::shape::{Pair, reduced_inventory, reduced_plan, roles};
 use super::{Telling, lag};
-use crate::apply::{Ending, Progress, Why};
+use crate::apply::{Ending, Progress, UnitEnd, Why};
 use crate::inventory::Inventory;
 use crate::journal::{Entry, RunId, RunStatus, UnitStatus};
 use crate::model::{Digest, Subject};
+use crate::plan::window::longest;
 use crate::plan::{Plan, Unit, UnitId, Work};
 use crate::ports::JournalStore as _;
 use crate::rollback::{self, Extent, RollbackError};
 use crate::sim::{Call, MemoryJournal, Sim};
-
-/// More windows than this are waited for only by a plan that never ends.
-const MOST_WINDOWS: usize = 1000;
 
 /// How many violations are told; each says enough.
 const MOST_TOLD: usize = 20;
@@ -81,11 +79,13 @@ fn carry_out(
 
 fn forward(sim: &Sim, journal: &MemoryJournal, plan: &Plan, found: &mut Nominal, tell: &mut dyn FnMut(Telling<'_>)) {
     let mut waves = Waves { plan, times: Vec::new(), since: None };
-    let mut done = 0;
-    for _ in 0..MOST_WINDOWS {
+    let (mut done, mut waited) = (0, false);
+    loop {
+        let mut ended = false;
         let mut emit = |progress: Progress| {
             waves.note(sim.world().now(), &progress);
-            if matches!(progress, Progress::UnitEnded { .. }) {
+            if let Progress::UnitEnded { end, .. } = progress {
+                ended |= end != UnitEnd::NotNow;
                 done += 1;
                 tell(Telling::Unit { done, of: plan.units.len() });
             }
@@ -94,7 +94,9 @@ fn forward(sim: &Sim, journal: &MemoryJournal, plan: &Plan, found: &mut Nominal,
         waves.pause(sim.world().now());
         match ending {
             Ok(Ending { why: Why::Ended, .. }) => break,
-            Ok(Ending { why: Why::Window(Some(at)), .. }) => {
+            // A window in which nothing ended is no better than none, and the next would be like it.
+            Ok(Ending { why: Why::Window(Some(at)), .. }) if ended || !waited => {
+                waited = true;
                 let now = sim.world().now();
                 found.window_seconds += whole_seconds(now, at);
                 // A unit that waits for a window has not ended, and is told again.
@@ -141,7 +143,8 @@ fn left(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Left> {
     let entries = entries(sim, journal, plan).map(|it| it.2).unwrap_or_default();
     let status = RunStatus::of(&entries).unwrap_or_default();
     let left = |unit: &Unit| {
-        let found = match status.unit(&unit.id.0, unit.steps.len()) {
+        let found = status.unit(&unit.id.0, unit.steps.len());
+        let word = match found {
             UnitStatus::Done => return None,
             UnitStatus::Pending => "not started",
             UnitStatus::Partial | UnitStatus::InDoubt => "not finished",
@@ -149,10 +152,17 @@ fn left(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Left> {
             UnitStatus::Refused => "refused",
             UnitStatus::Undone => "undone",
         };
-        let why = status.detail(&unit.id.0).map(str::to_owned);
-        Some(Left { unit: unit.id.clone(), status: found.to_owned(), why })
+        let why = status.detail(&unit.id.0).map_or_else(|| never_started(plan, unit, found), |it| Some(it.to_owned()));
+        Some(Left { unit: unit.id.clone(), status: word.to_owned(), why })
     };
     plan.units.iter().filter_map(left).collect()
+}
+
+/// Why a unit has not started, where the plan itself tells.
+fn never_started(plan: &Plan, unit: &Unit, found: UnitStatus) -> Option<String> {
+    let (expected, longest) = (unit.expected_seconds, longest(&plan.windows)?);
+    (found == UnitStatus::Pending && expected >= longest)
+        .then(|| format!("it is expected to take {expected} s, and the longest window is {longest} s"))
 }
 
 /// Undoes what was done, and compares the world with what it was.

@@ -285,7 +285,9 @@ pub fn ending(ending: &Ending) -> Doc {
             ". To go on then: ",
             go_on()
         ],
-        Why::Window(None) => line![strong("Paused: "), "what is left fits into no window"],
+        Why::Window(None) => {
+            line![strong("Paused: "), "what is left fits into no window; plan again with a longer one"].and(or_undo())
+        }
         Why::Asked => line![strong("Stopped, as asked. "), "To go on: ", go_on()].and(or_undo()),
         Why::Failed => line![
             bad("Not whole. "),

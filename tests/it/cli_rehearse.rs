@@ -1,7 +1,7 @@
 //! `rehearse`: a plan on the twin of its inventory, through the program that a person runs.
 
 use irsa_migrate::inventory::{Inventory, WorkloadKind};
-use irsa_migrate::plan::{Settings, plan};
+use irsa_migrate::plan::{Plan, Settings, plan};
 
 use crate::cli::Home;
 use crate::inventories::{Fleet, one, role_arn, several, trust};
@@ -69,6 +69,22 @@ fn windows_are_waited_for_in_the_twins_own_time() {
     // The inventory is of a Tuesday, 12:00 UTC.
     assert!(seen.stdout.contains("2 d 9 h of waiting for windows"), "{}", seen.stdout);
     assert!(seen.stdout.contains("2026-11-26 21:00:00Z"), "{}", seen.stdout);
+}
+
+#[test]
+fn windows_that_nothing_fits_into_are_not_waited_for() {
+    let home = home(&one(), "");
+    let short = "[[window]]\ndays = [\"thu\"]\nstart = \"22:00\"\nminutes = 1\ntime_zone = \"UTC\"\n";
+    let mut edited = Plan::from_bytes(&std::fs::read(home.path("plan.json")).expect("the plan")).expect("a plan");
+    edited.windows = Settings::parse(short).expect("settings").windows;
+    home.write("plan.json", edited.to_bytes().expect("bytes"));
+    let seen = home.run(&["rehearse", "plan.json", "--without-faults"]);
+    assert_eq!(seen.code, Some(21), "{}", seen.whole());
+    for said in ["what is left fits into no window", "it is expected to take 62 s, and the longest window is 60 s"] {
+        assert!(seen.stdout.contains(said), "{said}: {}", seen.stdout);
+    }
+    assert!(!seen.stdout.contains("waiting for windows"), "{}", seen.stdout);
+    assert_eq!(seen.stderr.matches("Rehearsing the whole plan").count(), 1, "{}", seen.stderr);
 }
 
 #[test]

@@ -99,16 +99,39 @@ fn a_role_that_nobody_needs_is_held() {
     assert_eq!(held(&plan, &About::ServiceAccount(subject("blue", "shop", "cart"))), [Code::OutOfScope]);
 }
 
+/// A window of so many minutes.
+fn window(minutes: u32) -> String {
+    format!("[[window]]\ndays = [\"tue\"]\nstart = \"22:00\"\nminutes = {minutes}\ntime_zone = \"UTC\"\n")
+}
+
 #[test]
 fn what_is_longer_than_every_window_is_held() {
-    let window = |minutes: u32| {
-        format!("[[window]]\ndays = [\"tue\"]\nstart = \"22:00\"\nminutes = {minutes}\ntime_zone = \"UTC\"")
-    };
-    let plan = planned_with(&one(), &window(1));
     let about = About::ServiceAccount(subject("blue", "shop", "cart"));
+    // A role's settle time is short, and an association's is longer than the window.
+    let plan = planned_with(&one(), &format!("{}[numbers]\ntrust_settle = 5\nassociation_settle = 60\n", window(1)));
     assert_eq!(held(&plan, &about), [Code::NeverFitsWindow]);
+    assert_eq!(held(&plan, &About::Role(role_arn("cart"))), [Code::RoleNotNeeded]);
     assert!(plan.units.is_empty());
     assert_eq!(planned_with(&one(), &window(60)).units.len(), 2);
+}
+
+#[test]
+fn a_role_that_is_longer_than_every_window_is_held_and_so_is_who_needs_it() {
+    let role = About::Role(role_arn("cart"));
+    let about = About::ServiceAccount(subject("blue", "shop", "cart"));
+    let settle = |seconds: u64| format!("{}[numbers]\ntrust_settle = {seconds}\n", window(10));
+    let plan = planned_with(&one(), &settle(900));
+    assert_eq!((held(&plan, &role), held(&plan, &about)), (vec![Code::NeverFitsWindow], vec![Code::RoleHeld]));
+    assert!(plan.units.is_empty() && plan.waves.is_empty());
+    // What takes all of a window could only start in the moment in which it opens.
+    let first = planned_with(&one(), &settle(60)).units[0].clone();
+    let left_over = 10 * 60 - (first.expected_seconds - 60);
+    assert_eq!(held(&planned_with(&one(), &settle(left_over)), &role), [Code::NeverFitsWindow]);
+    assert_eq!(planned_with(&one(), &settle(left_over - 1)).units.len(), 2);
+    // Where both are too long, both say so.
+    let plan = planned_with(&one(), &window(1));
+    assert_eq!(held(&plan, &role), [Code::NeverFitsWindow]);
+    assert_eq!(held(&plan, &about), [Code::RoleHeld, Code::NeverFitsWindow]);
 }
 
 #[test]

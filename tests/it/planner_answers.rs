@@ -135,7 +135,7 @@ fn a_role_may_be_translated_in_a_mode_of_its_own() {
 }
 
 #[test]
-fn a_window_as_long_as_the_unit_takes_is_long_enough() {
+fn a_window_has_to_be_longer_than_the_unit_takes() {
     let unit = |plan: &Plan| plan.unit(&UnitId::of_subject(&subject("blue", "shop", "cart"))).cloned();
     let expected = unit(&planned(&one(), "")).expect("the unit").expected_seconds;
     // Bring the unit to whole minutes by what it waits for, and give it exactly those.
@@ -154,8 +154,9 @@ fn a_window_as_long_as_the_unit_takes_is_long_enough() {
         |minutes: u64| settings(minutes).replace(&format!("settle = {}", usual + extra), &format!("settle = {waits}"));
     let takes = unit(&planned(&one(), &exact(600))).expect("the unit").expected_seconds;
     assert_eq!(takes % 60, 0);
-    assert!(unit(&planned(&one(), &exact(takes / 60))).is_some());
-    assert!(unit(&planned(&one(), &exact(takes / 60 - 1))).is_none());
+    // A unit that takes all of it would have to start in the moment in which it opens.
+    assert!(unit(&planned(&one(), &exact(takes / 60))).is_none());
+    assert!(unit(&planned(&one(), &exact(takes / 60 + 1))).is_some());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use irsa_migrate::apply::Why;
+use irsa_migrate::plan::Settings;
 use irsa_migrate::sim::Call;
 use irsa_migrate::sim::build::Builder;
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +44,25 @@ fn however_long_it_takes_to_look_no_unit_starts_too_late() {
     let started: Vec<bool> = (0..40).map(|it| starts(SignedDuration::from_secs(60 + it * 15))).collect();
     assert!(started.iter().any(|it| *it) && !started[0], "{started:?}");
     assert!(started.is_sorted(), "the more is left, the sooner it fits: {started:?}");
+}
+
+/// A plan that somebody gave other windows after it was made: no window is waited for that nothing fits into.
+#[test]
+fn the_next_window_is_one_that_something_fits_into() {
+    let paused_until = |windows: &str| {
+        let builder = Builder::new().cluster("shop").begins(ends()).role("cart", &[("carts", "cart")]);
+        let sim = builder.service_account("carts", "cart", Some("cart")).sim();
+        let mut plan = plan_of(&sim, "");
+        plan.windows = Settings::parse(windows).unwrap().windows;
+        let ending = carry_out(&sim, &sim.journal(), &plan).unwrap();
+        assert_eq!(sim.world().writes(), 0, "the role needs a minute and more");
+        let Why::Window(at) = ending.why else { panic!("{:?}", ending.why) };
+        at.map(|it| it.to_string())
+    };
+    let short = WINDOW.replace("minutes = 60", "minutes = 1");
+    assert_eq!(paused_until(&short), None);
+    let friday = WINDOW.replace("tue", "fri");
+    assert_eq!(paused_until(&format!("{short}{friday}")).as_deref(), Some("2026-11-27T22:00:00Z"));
 }
 
 #[test]
