@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::error::CommandError;
 use super::file;
 use crate::live::{ClusterAt, ClusterName, Live, LiveConfig};
-use crate::model::{AccountId, ClusterArn};
+use crate::model::ClusterArn;
 use crate::plan::Settings;
+use crate::plan::settings::ClusterAccess;
 use crate::ports::PortError;
 
 /// How the account and the clusters are reached.
@@ -47,9 +48,9 @@ impl Access {
         self.contexts(clusters, &mut at)?;
         let account = at.iter().find_map(|it| match &it.cluster {
             ClusterName::Arn(arn) => Some(arn.account()),
-            ClusterName::Name(_) => None,
+            name @ ClusterName::Name(_) => self.in_settings(name, settings).map(|(arn, _)| arn.account()),
         });
-        let profile = self.profile.clone().or_else(|| profile_of(account.as_ref()?, settings));
+        let profile = self.profile.clone().or_else(|| settings.accounts.get(account.as_ref()?)?.profile.clone());
         let config =
             LiveConfig { profile, region: self.region.clone(), kubeconfig: self.kubeconfig.clone(), clusters: at };
         Live::connect(&config).await.map_err(|error| match error {
@@ -72,14 +73,22 @@ impl Access {
             Ok(arn) => ClusterName::Arn(arn),
             Err(_) => ClusterName::Name(word.to_owned()),
         };
-        let named = |key: &String| match &cluster {
-            ClusterName::Arn(arn) => key == arn.as_str(),
-            ClusterName::Name(name) => ClusterArn::parse(key).is_ok_and(|arn| {
-                arn.name() == name && self.region.as_ref().is_none_or(|region| arn.region() == region)
-            }),
-        };
-        let context = settings.clusters.iter().find(|(key, _)| named(key)).and_then(|(_, it)| it.context.clone());
+        let context = self.in_settings(&cluster, settings).and_then(|(_, it)| it.context.clone());
         ClusterAt { cluster, context }
+    }
+
+    /// What the settings say of a cluster.
+    fn in_settings<'s>(
+        &self,
+        cluster: &ClusterName,
+        settings: &'s Settings,
+    ) -> Option<(&'s ClusterArn, &'s ClusterAccess)> {
+        settings.clusters.iter().find(|(arn, _)| match cluster {
+            ClusterName::Arn(of) => *arn == of,
+            ClusterName::Name(name) => {
+                arn.name() == name && self.region.as_ref().is_none_or(|region| arn.region() == region)
+            }
+        })
     }
 
     /// What the command line says of contexts comes before the settings.
@@ -108,8 +117,4 @@ impl Access {
 
 fn short(cluster: &str) -> Option<&str> {
     cluster.rsplit_once("cluster/").map(|(_, name)| name)
-}
-
-fn profile_of(account: &AccountId, settings: &Settings) -> Option<String> {
-    settings.accounts.get(account.as_str())?.profile.clone()
 }

@@ -1,19 +1,21 @@
 //! `demo`.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use super::carry_out::holder;
 use super::error::CommandError;
 use super::exit::Exit;
-use super::file::{PlanFile, plan_of};
+use super::file::{OutFile, PlanFile, plan_of};
 use super::out::{Printer, Shown};
 use super::place::{self, Found};
-use super::{plan, rollback, scan};
+use super::{plan, rollback, scan, wait};
 use crate::apply::{self, Ending, Options, Progress, Stop};
 use crate::inventory::Inventory;
-use crate::journal::RunStatus;
+use crate::journal::{Entry, NewEntry, Run, RunStatus};
+use crate::live::SqliteJournal;
 use crate::plan::Settings;
-use crate::ports::Clock as _;
+use crate::ports::{Clock as _, JournalStore as _};
 use crate::rollback::Extent;
 use crate::scan::Wanted;
 use crate::sim::{MemoryJournal, Sim, State, fleet};
@@ -27,9 +29,14 @@ use crate::view::progress::Teller;
 /// Two simulated clusters with a dozen ServiceAccounts are scanned, planned, migrated, verified and rolled back, by
 /// the same code that does it for real ones, in the simulated world's own time.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// A folder to keep the inventory, the plan and the journal in, for plan, show, rehearse and status
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
 
-pub(crate) fn run(_: &Args, printer: Printer) -> Result<Exit, CommandError> {
+pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
+    let kept = args.out.as_deref().map(Kept::new).transpose()?;
     let demo = Demo { world: fleet(), printer };
     let journal = demo.world.journal();
     let before = demo.world.world().state();
@@ -56,7 +63,54 @@ pub(crate) fn run(_: &Args, printer: Printer) -> Result<Exit, CommandError> {
     demo.carry_out(&journal, &undo)?;
 
     demo.chapter("6. Compare the world with what it was", "")?;
-    demo.compare(&before)
+    let exit = demo.compare(&before)?;
+    if let Some(kept) = kept {
+        let runs = demo.runs(&journal)?;
+        wait(kept.write(&inventory, &file, runs, printer))?;
+    }
+    Ok(exit)
+}
+
+/// Where the demo's files are kept.
+struct Kept {
+    inventory: OutFile,
+    plan: OutFile,
+    journal: PathBuf,
+}
+
+impl Kept {
+    /// A folder that is there or can be made, and holds no journal yet: a journal is never written over.
+    fn new(folder: &Path) -> Result<Self, CommandError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| CommandError::usage(format!("the folder {} cannot be made: {error}", folder.display())))?;
+        let journal = folder.join("journal.db");
+        if journal.exists() {
+            let message = format!("{} is there already", journal.display());
+            return Err(CommandError::usage(message).hint("name a folder that is empty or is not there yet"));
+        }
+        let file = |name: &str| OutFile::at(&folder.join(name));
+        Ok(Self { inventory: file("inventory.json")?, plan: file("plan.json")?, journal })
+    }
+
+    async fn write(
+        self,
+        inventory: &Inventory,
+        plan: &PlanFile,
+        runs: Vec<(Run, Vec<Entry>)>,
+        printer: Printer,
+    ) -> Result<Exit, CommandError> {
+        self.inventory.write(&inventory.to_bytes()?)?;
+        self.plan.write(&plan.bytes)?;
+        let journal = SqliteJournal::open(&self.journal).await?;
+        for (run, entries) in runs {
+            journal.open_run(&run).await?;
+            for Entry { seq, at, scope, event, detail } in entries {
+                journal.append(&run.id, seq, &NewEntry { at, scope, event, detail }).await?;
+            }
+        }
+        printer.say(&format!("Kept: {}, {} and {}", self.inventory, self.plan, self.journal.display()));
+        Ok(Exit::Done)
+    }
 }
 
 struct Demo {
@@ -89,6 +143,18 @@ impl Demo {
         let arns = self.world.world().cluster_arns();
         let wanted: Vec<Wanted> = arns.into_iter().map(|arn| Wanted { arn, context: None }).collect();
         self.wait(scan::read(&self.world, &wanted, self.printer))
+    }
+
+    /// The runs of the journal, each with its entries.
+    fn runs(&self, journal: &MemoryJournal) -> Result<Vec<(Run, Vec<Entry>)>, CommandError> {
+        self.wait(async {
+            let mut all = Vec::new();
+            for run in journal.runs().await? {
+                let entries = journal.entries(&run.id).await?;
+                all.push((run, entries));
+            }
+            Ok(all)
+        })
     }
 
     fn find(&self, journal: &MemoryJournal, run: &str) -> Result<Found, CommandError> {

@@ -100,6 +100,9 @@ impl From<JournalError> for CommandError {
             }
             JournalError::NoSuchRun(_) => Some("`irsa-migrate status` lists the runs of a journal"),
             JournalError::NotOurs(_) => Some("--journal names the file; it is made where there is none"),
+            JournalError::Damaged(_) => Some(
+                "something changed the file: bring a copy of it back; without one, a new scan and plan show what is done already",
+            ),
             JournalError::Broken(_) => Some("is there room on the disk, and may this user write there?"),
         };
         with_hint(Self::new(Exit::of_journal(&error), error.to_string()), hint)

@@ -108,7 +108,7 @@ impl Exit {
         match error {
             JournalError::Locked(_) | JournalError::Open { .. } => Self::Locked,
             JournalError::NoSuchRun(_) | JournalError::NotOurs(_) => Self::Usage,
-            JournalError::Broken(_) => Self::Unexpected,
+            JournalError::Broken(_) | JournalError::Damaged(_) => Self::Unexpected,
         }
     }
 

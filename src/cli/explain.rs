@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::error::CommandError;
 use super::exit::Exit;
 use super::out::{Printer, Shown};
-use crate::findings::Code;
+use crate::findings::{Code, UnknownCode};
+use crate::trust;
 use crate::view;
-use crate::view::doc::{Block, Doc, line, name};
+use crate::view::doc::{Block, Doc, Line, line, name};
 
 /// Say what a finding means, why it matters and what to do
 ///
-/// Findings have codes that stay the same from version to version. Without a code, all of them are listed.
+/// Findings, and the reasons of `trust`, have codes that stay the same from version to version. Without a code, all of
+/// them are listed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The code, such as TRUST_DOES_NOT_GRANT
@@ -27,11 +31,26 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
         let json = || serde_json::to_value(all.collect::<BTreeMap<_, _>>());
         return printer.show(args.output, &list(), json).map(|()| Exit::Done);
     };
-    let code: Code = word.parse().map_err(|error: crate::findings::UnknownCode| {
-        CommandError::usage(error.to_string()).hint("`irsa-migrate explain` lists the codes")
-    })?;
-    printer.show(args.output, &view::explanation(code), || serde_json::to_value(code.explain()))?;
+    let code: Result<Code, UnknownCode> = word.parse();
+    match (code, reason(word)) {
+        (Ok(code), _) => {
+            printer.show(args.output, &view::explanation(code), || serde_json::to_value(code.explain()))?;
+        }
+        (Err(_), Some(code)) => {
+            let json = || Ok(json!({"meaning": code.meaning(), "holds": code.weight() >= trust::Weight::Holds}));
+            printer.show(args.output, &view::reason_explanation(code), json)?;
+        }
+        (Err(error), None) => {
+            return Err(CommandError::usage(error.to_string()).hint("`irsa-migrate explain` lists the codes"));
+        }
+    }
     Ok(Exit::Done)
+}
+
+/// A code of `trust`, in the spelling of codes or of options.
+fn reason(word: &str) -> Option<trust::Code> {
+    let word = word.to_ascii_uppercase().replace('-', "_");
+    trust::Code::ALL.iter().copied().find(|it| it.as_str() == word)
 }
 
 fn list() -> Doc {
@@ -41,5 +60,8 @@ fn list() -> Doc {
         vec![line![name(code)], line![entry.severity.to_string()], line![entry.title]]
     });
     doc.push(Block::Table { head: vec!["code", "severity", "what"], rows: rows.collect() });
+    doc.heading(2, "What `trust` says of a trust policy");
+    let rows = trust::Code::ALL.iter().map(|code| vec![line![name(code.as_str())], Line::prose(code.meaning())]);
+    doc.push(Block::Table { head: vec!["code", "what"], rows: rows.collect() });
     doc
 }

@@ -1,5 +1,6 @@
 //! Files that are read and written: bounded in size, and never half there.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,7 +24,7 @@ const MOST_OF_SETTINGS: u64 = MIB;
 /// The settings that are read where no others are named.
 const SETTINGS: &str = "irsa-migrate.toml";
 /// Settings are read before anything else happens.
-const NOTHING_DONE: &str = "nothing was done";
+const NOTHING_DONE: &str = "nothing was done; put it right and run the same again";
 
 /// A file's bytes, if there are no more than `most`.
 pub(crate) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, CommandError> {
@@ -46,20 +47,87 @@ pub(crate) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, Comman
     Ok(bytes)
 }
 
-/// Writes a file for the user's eyes alone, whole or not at all.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let fail = |error: io::Error| CommandError::usage(format!("{} cannot be written: {error}", path.display()));
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(fail)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|error| {
-        // What is half written helps nobody; that it cannot be removed changes nothing.
-        let _ = std::fs::remove_file(&beside);
-        fail(error)
-    })
+/// A file that a result will be written to. It is looked at before the work whose result it is.
+#[derive(Debug)]
+pub(crate) struct OutFile {
+    /// As the user named it.
+    named: PathBuf,
+    /// Where it is: the file itself is replaced, and not a link to it.
+    path: PathBuf,
+}
+
+impl OutFile {
+    /// A file that can be made or replaced. Only a regular file is: a pipe or a device in its place would be gone.
+    pub(crate) fn at(named: &Path) -> Result<Self, CommandError> {
+        let shown = named.display();
+        let path = match std::fs::metadata(named) {
+            Ok(found) if found.is_file() => std::fs::canonicalize(named),
+            Ok(_) => {
+                return Err(CommandError::usage(format!("{shown} cannot be written: it is not a regular file"))
+                    .hint("name a file that is there or can be made; `-o json` prints to stdout"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_symlink() => {
+                return Err(CommandError::usage(format!("{shown} cannot be written: it is a link to nothing"))
+                    .hint("name the file itself"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(named.to_owned()),
+            Err(error) => Err(error),
+        };
+        let file = Self { named: named.to_owned(), path: path.map_err(|error| cannot_be_written(named, &error))? };
+        let beside = file.beside();
+        create(&beside).and_then(|_| std::fs::remove_file(&beside)).map_err(|error| file.fail(&error))?;
+        Ok(file)
+    }
+
+    /// Whether it is this file, which would be overwritten.
+    pub(crate) fn is(&self, other: &Path) -> bool {
+        std::fs::canonicalize(other).is_ok_and(|it| it == self.path)
+    }
+
+    /// Writes it for the user's eyes alone, whole or not at all.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), CommandError> {
+        let beside = self.beside();
+        let written = create(&beside).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &self.path)
+        });
+        written.map_err(|error| {
+            // What is half written helps nobody; that it cannot be removed changes nothing.
+            let _ = std::fs::remove_file(&beside);
+            self.fail(&error)
+        })
+    }
+
+    /// Where it is written before it is whole.
+    fn beside(&self) -> PathBuf {
+        let mut beside = self.path.as_os_str().to_owned();
+        beside.push(format!(".{}.part", std::process::id()));
+        PathBuf::from(beside)
+    }
+
+    fn fail(&self, error: &io::Error) -> CommandError {
+        cannot_be_written(&self.named, error)
+    }
+}
+
+impl fmt::Display for OutFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.named.display().fmt(f)
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn cannot_be_written(path: &Path, error: &io::Error) -> CommandError {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "may this user write there?",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "is there room on the disk?",
+        _ => "is there a folder of that name?",
+    };
+    CommandError::usage(format!("{} cannot be written: {error}", path.display())).hint(hint)
 }
 
 /// A plan with its bytes, which are what a digest is of.
@@ -78,10 +146,20 @@ pub(crate) fn plan(path: &Path) -> Result<PlanFile, CommandError> {
 /// A plan from its bytes.
 pub(crate) fn plan_of(bytes: Vec<u8>) -> Result<PlanFile, CommandError> {
     let plan = Plan::from_bytes(&bytes).map_err(|error| match error {
+        PlanFileError::Malformed(_) if is_printed(&bytes) => {
+            CommandError::usage("this is not a plan, but what `plan -o json` prints of one")
+                .hint("`irsa-migrate plan --out FILE` writes the plan itself, which is what the digest is of")
+        }
         PlanFileError::Malformed(error) => malformed("plan", &error),
         PlanFileError::Format(error) => wrong_format(&error),
     })?;
     Ok(PlanFile { digest: Digest::of(&bytes), bytes, plan })
+}
+
+/// Whether it is what `plan -o json` prints: a plan in an object, beside its digest.
+fn is_printed(bytes: &[u8]) -> bool {
+    let printed = serde_json::from_slice(bytes).unwrap_or(serde_json::Value::Null);
+    printed["digest"].is_string() && printed["plan"].is_object()
 }
 
 /// Reads an inventory.

@@ -6,8 +6,8 @@ use clap::ValueEnum;
 
 use super::error::CommandError;
 use super::exit::Exit;
-use super::out::Printer;
-use super::{file, out::Told};
+use super::file::{self, OutFile};
+use super::out::{Printer, Told};
 use crate::model::{ClusterArn, RoleArn};
 use crate::permissions::{File, Identity, Scope, ScopeError, Stage, files};
 use crate::plan::Work;
@@ -71,9 +71,9 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
                 CommandError::usage(format!("the folder {} cannot be made: {error}", folder.display()))
             })?;
             for it in &all {
-                let path = folder.join(&it.name);
-                file::write(&path, it.text.as_bytes())?;
-                printer.say(&format!("wrote {}", path.display()));
+                let out = OutFile::at(&folder.join(&it.name))?;
+                out.write(it.text.as_bytes())?;
+                printer.say(&format!("wrote {out}"));
             }
         }
         None => printer.data(&printed(&all, args.output)?)?,
@@ -115,7 +115,7 @@ fn printed(all: &[File], output: Told) -> Result<String, CommandError> {
         Told::Json => {
             let object: serde_json::Map<_, _> =
                 all.iter().map(|it| (it.name.clone(), it.text.clone().into())).collect();
-            Ok(format!("{}\n", serde_json::to_string_pretty(&object)?))
+            Ok(format!("{}\n", serde_json::to_string(&object)?))
         }
     }
 }

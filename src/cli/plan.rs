@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::access::Access;
 use super::error::CommandError;
 use super::exit::Exit;
+use super::file::OutFile;
 use super::out::{Printer, Shown};
 use super::{file, scan};
 use crate::inventory::Inventory;
-use crate::model::Digest;
+use crate::model::{Digest, RoleArn};
 use crate::plan::settings::Waiver;
 use crate::plan::{self, Plan, PlanError, Settings};
 use crate::view;
@@ -40,6 +41,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
+    let out = args.out.as_deref().map(OutFile::at).transpose()?;
+    if let (Some(out), Some(inventory)) = (&out, &args.inventory)
+        && out.is(inventory)
+    {
+        let message = format!("--out {out} is the inventory, and would be overwritten");
+        return Err(CommandError::usage(message).hint("give the plan a name of its own"));
+    }
     let (settings, found) = file::settings(args.access.settings_file())?;
     if let Some(path) = found.filter(|_| args.access.settings_file().is_none()) {
         printer.say(&format!("Settings: {}", path.display()));
@@ -52,14 +60,17 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
         }
     };
     let plan = make(&inventory, &settings)?;
-    for unused in unused_waivers(&settings, &inventory, &plan) {
+    for unused in unused(&settings, &inventory, &plan) {
         printer.say(&unused);
     }
     let bytes = plan.to_bytes()?;
     let digest = Digest::of(&bytes);
-    if let Some(path) = &args.out {
-        file::write(path, &bytes)?;
-        printer.say(&format!("Plan: {}", path.display()));
+    if let Some(out) = out {
+        out.write(&bytes)?;
+        printer.say(&format!("Plan: {out}"));
+        if args.inventory.is_none() {
+            printer.say("Its inventory is not kept, and `rehearse` needs it: `scan --out` keeps one to plan from.");
+        }
     }
     printer.show(args.output, &view::plan::plan(&plan, &digest), || view::plan::json(&plan, &digest))?;
     Ok(match (args.exit_code, plan.units.is_empty(), plan.held.is_empty()) {
@@ -69,7 +80,31 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     })
 }
 
-/// The waivers that answer for nothing, each with the reason: a misspelt subject looks like an answer that was given.
+/// What the settings say of nothing that is there: a misspelt name looks like an answer that was given.
+fn unused(settings: &Settings, inventory: &Inventory, plan: &Plan) -> Vec<String> {
+    let mut unused = unused_waivers(settings, inventory, plan);
+    let roles = [
+        ("trust.roles", settings.trust.roles.keys().collect::<Vec<_>>()),
+        ("owners.roles", settings.owners.roles.keys().collect()),
+    ];
+    for (table, roles) in roles {
+        let absent = roles.into_iter().filter(|it| is_absent(it, inventory));
+        unused.extend(
+            absent.map(|it| format!("[{table}] is about {it}, which is no role that a web identity might assume.")),
+        );
+    }
+    let of_nobody = settings.waves.iter().filter(|rule| plan.waves.iter().all(|wave| wave.name != rule.name));
+    unused.extend(of_nobody.map(|it| format!("Wave {:?} of the settings selects nobody who is moved.", it.name)));
+    unused
+}
+
+/// Whether the account's roles were read and this is none of them.
+fn is_absent(role: &RoleArn, inventory: &Inventory) -> bool {
+    let roles = inventory.accounts.get(&role.account()).and_then(|it| it.roles.get());
+    roles.is_some_and(|roles| roles.iter().all(|it| it.arn != *role))
+}
+
+/// The waivers that answer for nothing, each with the reason.
 fn unused_waivers(settings: &Settings, inventory: &Inventory, plan: &Plan) -> Vec<String> {
     let unused = settings.waivers.iter().filter(|it| !plan.waived.contains(it));
     let told = |it: &Waiver| {

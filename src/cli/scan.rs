@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::access::Access;
 use super::error::CommandError;
 use super::exit::Exit;
-use super::file;
+use super::file::OutFile;
 use super::out::{Printer, Shown};
 use crate::inventory::Inventory;
 use crate::live::Live;
@@ -31,12 +31,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
+    let out = args.out.as_deref().map(OutFile::at).transpose()?;
     let settings = args.access.settings()?;
     let world = args.access.connect(&args.cluster, &settings).await?;
     let inventory = read(&world, &wanted(&world), printer).await?;
-    if let Some(path) = &args.out {
-        file::write(path, &inventory.to_bytes()?)?;
-        printer.say(&format!("Inventory: {}", path.display()));
+    if let Some(out) = out {
+        out.write(&inventory.to_bytes()?)?;
+        printer.say(&format!("Inventory: {out}"));
     }
     let digest = inventory.digest()?;
     printer.show(args.output, &view::inventory::inventory(&inventory, &digest), || serde_json::to_value(&inventory))?;

@@ -117,6 +117,18 @@ pub fn too_large(role: &RoleArn, characters: usize, quota: u32) -> Option<Findin
     (characters > quota as usize).then(|| Finding::new(Code::TrustTooLarge, target, evidence))
 }
 
+/// The code of the finding that tells of a reason.
+#[must_use]
+pub fn of_reason(code: trust::Code) -> Option<Code> {
+    match (code, code.weight()) {
+        (trust::Code::DeletedPrincipal, _) => Some(Code::TrustDeletedPrincipal),
+        // Other clusters, GitHub, Cognito: whom else a role trusts is told apart.
+        (trust::Code::IssuerUnknown | trust::Code::WrongAction, _) => None,
+        (_, Weight::Holds | Weight::Refuses) => Some(Code::TrustUntranslated),
+        (_, Weight::NotAGrant | Weight::Notice) => Some(Code::TrustRemark),
+    }
+}
+
 /// What the trust policy of a role says about itself.
 pub(super) fn of_role(role: &Role, read: &Result<Reading, trust::Invalid>) -> Vec<Finding> {
     let target = Target::Role(role.arn.clone());
@@ -125,13 +137,7 @@ pub(super) fn of_role(role: &Role, read: &Result<Reading, trust::Invalid>) -> Ve
         Err(invalid) => return vec![Finding::new(Code::TrustUntranslated, target, quote(&invalid.to_string()))],
     };
     let finding = |reason: &trust::Reason| {
-        let code = match (reason.code, reason.code.weight()) {
-            (trust::Code::DeletedPrincipal, _) => Code::TrustDeletedPrincipal,
-            // Other clusters, GitHub, Cognito: whom else a role trusts is told apart.
-            (trust::Code::IssuerUnknown | trust::Code::WrongAction, _) => return None,
-            (_, Weight::Holds | Weight::Refuses) => Code::TrustUntranslated,
-            (_, Weight::NotAGrant | Weight::Notice) => Code::TrustRemark,
-        };
+        let code = of_reason(reason.code)?;
         let at = reason.place.map_or_else(String::new, |it| format!(" (line {}, column {})", it.line, it.column));
         Some(Finding::new(code, target.clone(), format!("{}{at}: {}", reason.code.as_str(), reason.message)))
     };

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use about_annotation::audience_of;
 pub use about_role::{Owner, owner_of};
-pub use about_trust::{scope_of, too_large};
+pub use about_trust::{of_reason, scope_of, too_large};
 pub use about_workload::is_evicted;
 pub use all::{candidates, of_inventory, of_role, of_subject};
 pub use checks::Checks;

@@ -35,6 +35,17 @@ impl StepStatus {
         matches!(self, Self::InDoubt | Self::Succeeded | Self::Failed)
     }
 
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InDoubt => "in doubt",
+            Self::Succeeded => "done",
+            Self::Unneeded => "unneeded",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+
     /// What follows from this status by this event.
     ///
     /// # Errors
@@ -50,7 +61,7 @@ impl StepStatus {
             (Self::Pending | Self::Refused, Event::Unneeded) => Self::Unneeded,
             // Once something may have been sent, "refused" would hide it from the undo.
             (Self::Pending | Self::Refused, Event::Refused) => Self::Refused,
-            _ => return Err(IllegalEntry { what: format!("a step that is {self:?}"), event }),
+            _ => return Err(IllegalEntry { what: format!("a step that is {}", self.word()), event }),
         };
         Ok(next)
     }
@@ -91,7 +102,7 @@ impl UnitStatus {
 
 /// An entry that cannot have happened. The journal is broken, or of another program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the journal says {event:?} of {what}, which cannot have happened")]
+#[error("the journal says \"{}\" of {what}, which cannot have happened", event.as_str())]
 pub struct IllegalEntry {
     what: String,
     event: Event,

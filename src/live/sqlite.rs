@@ -43,6 +43,9 @@ impl SqliteJournal {
     /// `NotOurs` for a file that is something else, or was written by a newer version;
     /// `Locked` if another process holds it; `Broken` if it cannot be made, read or written.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        if path.is_dir() {
+            return Err(JournalError::NotOurs(format!("{} is a folder", path.display())));
+        }
         make(path).map_err(|it| JournalError::Broken(format!("{}: {it}", path.display())))?;
         let said = |it: sqlx::Error| said(path, it);
         // No pragma that would change the file is sent before it is known to be ours.
@@ -73,8 +76,8 @@ impl SqliteJournal {
         said(&self.path, error)
     }
 
-    fn broken(&self, why: impl std::fmt::Display) -> JournalError {
-        JournalError::Broken(format!("{}: {why}", self.path.display()))
+    fn damaged(&self, why: impl std::fmt::Display) -> JournalError {
+        JournalError::Damaged(format!("{}: {why}", self.path.display()))
     }
 
     fn run_of(&self, row: &SqliteRow, clusters: Vec<String>) -> Result<Run, JournalError> {
@@ -82,7 +85,7 @@ impl SqliteJournal {
         let plan = text("plan")?;
         let plan_digest = Digest::of(plan.as_bytes());
         if plan_digest.as_str() != text("plan_digest")? {
-            return Err(self.broken(format!("the plan of run {} is not the one that was journaled", text("run_id")?)));
+            return Err(self.damaged(format!("the plan of run {} is not the one that was journaled", text("run_id")?)));
         }
         let reverts: Option<String> = row.try_get("reverts").map_err(|it| self.said(it))?;
         let clusters: Result<_, _> = clusters.iter().map(|it| ClusterArn::parse(it)).collect();
@@ -90,11 +93,11 @@ impl SqliteJournal {
             id: RunId::of(&plan_digest),
             plan_digest,
             plan,
-            reverts: reverts.map(|it| RunId::parse(&it)).transpose().map_err(|it| self.broken(it))?,
-            clusters: clusters.map_err(|it| self.broken(it))?,
+            reverts: reverts.map(|it| RunId::parse(&it)).transpose().map_err(|it| self.damaged(it))?,
+            clusters: clusters.map_err(|it| self.damaged(it))?,
             actor: text("actor")?,
             tool: text("tool")?,
-            opened_at: text("opened_at")?.parse().map_err(|it| self.broken(it))?,
+            opened_at: text("opened_at")?.parse().map_err(|it| self.damaged(it))?,
             closed: row.try_get("closed").map_err(|it| self.said(it))?,
         })
     }
@@ -104,9 +107,9 @@ impl SqliteJournal {
         let event = text("event")?;
         Ok(Entry {
             seq: row.try_get::<i64, _>("seq").map_err(|it| self.said(it))?.unsigned_abs(),
-            at: text("at")?.parse().map_err(|it| self.broken(it))?,
-            scope: Scope::try_from(text("scope")?).map_err(|it| self.broken(it))?,
-            event: Event::from_word(&event).ok_or_else(|| self.broken(format!("no event is called {event:?}")))?,
+            at: text("at")?.parse().map_err(|it| self.damaged(it))?,
+            scope: Scope::try_from(text("scope")?).map_err(|it| self.damaged(it))?,
+            event: Event::from_word(&event).ok_or_else(|| self.damaged(format!("no event is called {event:?}")))?,
             detail: row.try_get("detail").map_err(|it| self.said(it))?,
         })
     }
@@ -168,6 +171,7 @@ fn code(error: &sqlx::Error) -> Option<i32> {
 fn said(path: &Path, error: sqlx::Error) -> JournalError {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
+    const CORRUPT: i32 = 11;
     const NOT_A_DATABASE: i32 = 26;
     let text = match error.as_database_error() {
         Some(it) => format!("{}: {}", path.display(), it.message()),
@@ -175,6 +179,7 @@ fn said(path: &Path, error: sqlx::Error) -> JournalError {
     };
     match code(&error).map(|it| it & 0xff) {
         Some(BUSY | LOCKED) => JournalError::Locked(text),
+        Some(CORRUPT) => JournalError::Damaged(text),
         Some(NOT_A_DATABASE) => JournalError::NotOurs(text),
         _ => JournalError::Broken(text),
     }
@@ -196,7 +201,7 @@ impl JournalStore for SqliteJournal {
         if let Some(known) = known {
             // Twelve digits in common and not the same plan: nobody meets that by chance.
             let same = known == run.plan_digest.as_str();
-            return if same { Ok(()) } else { Err(self.broken(format!("run {} is of another plan", run.id))) };
+            return if same { Ok(()) } else { Err(self.damaged(format!("run {} is of another plan", run.id))) };
         }
         if let Some(reverts) = &run.reverts {
             let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE run_id = ?)")
@@ -219,7 +224,7 @@ impl JournalStore for SqliteJournal {
             .await
             .map_err(said)?;
             if let Some(open) = open {
-                let open = RunId::parse(&open).map_err(|it| self.broken(it))?;
+                let open = RunId::parse(&open).map_err(|it| self.damaged(it))?;
                 return Err(JournalError::Open { run: open, cluster: cluster.to_string() });
             }
         }
@@ -255,7 +260,7 @@ impl JournalStore for SqliteJournal {
         };
         let mut runs = Vec::new();
         for id in ids {
-            runs.push(self.run(&RunId::parse(&id).map_err(|it| self.broken(it))?).await?);
+            runs.push(self.run(&RunId::parse(&id).map_err(|it| self.damaged(it))?).await?);
         }
         Ok(runs)
     }
@@ -298,7 +303,7 @@ impl JournalStore for SqliteJournal {
     async fn append(&self, run: &RunId, seq: u64, entry: &NewEntry) -> Result<(), JournalError> {
         const PRIMARY_KEY: i32 = 1555;
         const FOREIGN_KEY: i32 = 787;
-        let place = i64::try_from(seq).map_err(|it| self.broken(it))?;
+        let place = i64::try_from(seq).map_err(|it| self.damaged(it))?;
         let mut connection = self.connection.lock().await;
         let added = sqlx::query("INSERT INTO entry (run_id, seq, at, scope, event, detail) VALUES (?, ?, ?, ?, ?, ?)")
             .bind(run.as_str())

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Numbers;
 use super::window::{Window, WindowError};
 use crate::findings::Code;
-use crate::model::{ClusterArn, Digest, RoleArn};
+use crate::model::{AccountId, ClusterArn, Digest, RoleArn};
 use crate::trust;
 
 /// The whole file.
@@ -38,10 +38,10 @@ pub struct Settings {
     pub waivers: Vec<Waiver>,
     /// Times and limits.
     pub numbers: Numbers,
-    /// How each cluster is reached, by its ARN.
-    pub clusters: BTreeMap<String, ClusterAccess>,
-    /// How each account is reached, by its id.
-    pub accounts: BTreeMap<String, AccountAccess>,
+    /// How each cluster is reached.
+    pub clusters: BTreeMap<ClusterArn, ClusterAccess>,
+    /// How each account is reached.
+    pub accounts: BTreeMap<AccountId, AccountAccess>,
 }
 
 /// Which ServiceAccounts are looked at. What is left out is listed as held.

@@ -25,6 +25,9 @@ pub enum JournalError {
     /// It cannot be read or written: a full disk, missing rights.
     #[error("the journal cannot be used: {0}")]
     Broken(String),
+    /// What it holds is not what was written to it.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
 }
 
 /// The journal: runs, each with its plan inside, and their entries. Append-only.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::doc::{Block, Doc, Line, Span, bad, caution, faint, line, name, strong};
 use super::names::Names;
 use crate::findings::{Code, Finding, Severity, Target};
+use crate::trust::{self, Weight};
 
 /// What a code means, why it matters and what to do.
 #[must_use]
@@ -22,6 +23,29 @@ pub fn explanation(code: Code) -> Doc {
         doc.para("Where the rule is from:");
         doc.list(entry.sources.iter().map(|it| line![name(it)]));
     }
+    doc
+}
+
+/// What a reason in a trust policy means, and what it does.
+#[must_use]
+pub fn reason_explanation(code: trust::Code) -> Doc {
+    let mut doc = Doc::default();
+    doc.heading(1, line![strong(code.as_str()), ": ", Span::from(code.meaning())]);
+    let does = match code.weight() {
+        Weight::Refuses => "IAM would not take the text as a trust policy, so that nothing is made of it",
+        Weight::Holds => "the role is held, and stays on IRSA until somebody has dealt with this",
+        Weight::NotAGrant => "a statement lets nobody in by this, though its author may believe so; nothing is held",
+        Weight::Notice => "good to know; nothing is held",
+    };
+    let mut facts = vec![("what it does", Line::from(does))];
+    // A code that needs a policy's own words to be explained has none here.
+    if code.explanation() != code.as_str() {
+        facts.push(("what to do", Line::prose(code.explanation())));
+    }
+    if let Some(finding) = crate::findings::of_reason(code) {
+        facts.push(("in scan and plan", line!["a detail of ", name(finding)]));
+    }
+    doc.push(Block::Facts(facts));
     doc
 }
 

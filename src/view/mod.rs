@@ -18,7 +18,7 @@ mod trust;
 mod verified;
 mod words;
 
-pub use finding::explanation;
+pub use finding::{explanation, reason_explanation};
 pub use names::Names;
 pub use trust::{translation, trust_stopped};
 pub use verified::verified;

@@ -17,6 +17,16 @@ fn a_code_for_a_pull_request() {
 }
 
 #[test]
+fn a_reason_of_trust() {
+    check("a_reason", &["explain", "policy-variable"]);
+    for code in irsa_migrate::trust::Code::ALL {
+        let seen = Home::new().run(&["explain", code.as_str()]);
+        assert_eq!(seen.code, Some(0), "{}", seen.whole());
+        assert!(seen.stdout.contains(code.as_str()), "{}", seen.whole());
+    }
+}
+
+#[test]
 fn a_word_that_is_no_code() {
     check("no_code", &["explain", "\u{1b}[31mEVIL"]);
 }
@@ -29,4 +39,5 @@ fn all_codes() {
     assert_eq!(all.as_object().expect("an object").len(), codes.len());
     let shown = Home::new().run(&["explain"]).stdout;
     assert!(codes.iter().all(|it| shown.contains(it.as_str())), "{shown}");
+    assert!(irsa_migrate::trust::Code::ALL.iter().all(|it| shown.contains(it.as_str())), "{shown}");
 }

@@ -207,7 +207,7 @@ fn settings_that_cannot_be_meant() {
 }
 
 #[test]
-fn waivers_that_answer_for_nothing_are_told() {
+fn settings_about_nothing_that_is_there_are_told() {
     let home = home();
     let waiver = |code: &str, expires: &str| {
         format!("[[waiver]]\ncode = \"{code}\"\nsubject = \"shop/crat\"\nreason = \"none\"\nexpires = \"{expires}\"\n")
@@ -215,10 +215,68 @@ fn waivers_that_answer_for_nothing_are_told() {
     let never = "2999-01-01T00:00:00Z";
     let waivers =
         [waiver("SECOND_ROLE", never), waiver("SECOND_ROLE", "2000-01-01T00:00:00Z"), waiver("FARGATE", never)];
-    home.write("irsa-migrate.toml", waivers.concat());
+    let roles = "[trust.roles]\n\"arn:aws:iam::111122223333:role/crat\" = \"tight\"\n\
+                 \"arn:aws:iam::444455556666:role/of-an-account-that-is-not-read\" = \"tight\"\n\
+                 [owners.roles]\n\"arn:aws:iam::111122223333:role/cart\" = \"exported\"\n\
+                 \"arn:aws:iam::111122223333:role/catr\" = \"exported\"\n";
+    let waves = "[[wave]]\nname = \"first\"\nnamespaces = [\"shpo\"]\n[[wave]]\nname = \"rest\"\n";
+    home.write("irsa-migrate.toml", [&waivers.concat(), roles, waves].concat());
     let seen = home.run(&["plan", "--inventory", "inventory.json"]);
     assert_eq!(seen.code, Some(0), "{}", seen.whole());
     insta::assert_snapshot!(seen.stderr);
+}
+
+#[test]
+fn settings_for_what_has_no_such_name() {
+    for (name, settings) in [
+        ("settings_cluster", "[clusters.shop]\ncontext = \"shop\"\n"),
+        ("settings_account", "[accounts.1]\nprofile = \"shop\"\n"),
+    ] {
+        let home = home();
+        home.write("irsa-migrate.toml", settings);
+        refused(name, &home, &["plan", "--inventory", "inventory.json"]);
+    }
+}
+
+#[test]
+fn what_is_printed_of_a_plan_is_not_the_plan() {
+    let home = home();
+    let printed = home.run(&["plan", "--inventory", "inventory.json", "-o", "json"]).stdout;
+    home.write("printed.json", printed);
+    refused("printed", &home, &["apply", "printed.json"]);
+}
+
+#[test]
+fn a_result_goes_into_a_regular_file_alone() {
+    let home = home();
+    let plan = |out: &str| home.run(&["plan", "--inventory", "inventory.json", "--out", out]);
+    let inventory = std::fs::read(home.path("inventory.json")).expect("the inventory");
+    std::fs::create_dir(home.path("folder")).expect("a folder");
+    let made = std::process::Command::new("mkfifo").arg(home.path("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, home.path(name)).expect("a link");
+    link("nowhere", "broken");
+    link("inventory.json", "link-to-inventory");
+    let outs = ["folder", "pipe", "broken", "no/plan.json", "inventory.json", "link-to-inventory"];
+    let said: Vec<String> = outs.into_iter().map(|out| plan(out).whole()).collect();
+    insta::assert_snapshot!(said.join("\n"));
+    assert_eq!(std::fs::read(home.path("inventory.json")).expect("the inventory"), inventory);
+    let mut left: Vec<String> = home
+        .path("")
+        .read_dir()
+        .expect("the home")
+        .map(|it| it.expect("a file").file_name().display().to_string())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["broken", "folder", "inventory.json", "link-to-inventory", "pipe", "plan.json"]);
+
+    // A link stays one, and what it leads to is the plan.
+    home.write("target.json", "of before");
+    link("target.json", "link.json");
+    assert_eq!(plan("link.json").code, Some(0));
+    assert!(home.path("link.json").is_symlink());
+    let read = |name: &str| std::fs::read(home.path(name)).expect("a plan");
+    assert_eq!(read("target.json"), read("plan.json"));
 }
 
 #[test]

@@ -123,7 +123,7 @@ async fn a_place_where_no_file_can_be() {
     scene.home.write("file", "");
     scene.refused("file/journal.db", AS_IT_IS, 1, &[]).await;
     fs::create_dir(scene.home.path("folder")).expect("a folder");
-    scene.refused("folder", AS_IT_IS, 1, &[]).await;
+    scene.refused("folder", AS_IT_IS, 2, &["is a folder"]).await;
 }
 
 #[tokio::test]

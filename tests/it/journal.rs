@@ -293,7 +293,7 @@ async fn a_plan_that_was_swapped_is_not_believed() {
     let mut other = raw(&path).await;
     sqlx::query("DROP TRIGGER run_is_never_updated").execute(&mut other).await.unwrap();
     sqlx::query("UPDATE run SET plan = '{}'").execute(&mut other).await.unwrap();
-    assert!(matches!(journal.run(&first.id).await, Err(JournalError::Broken(_))));
+    assert!(matches!(journal.run(&first.id).await, Err(JournalError::Damaged(_))));
 }
 
 #[tokio::test]
@@ -338,10 +338,11 @@ async fn what_is_no_journal_is_left_alone() {
 async fn where_no_file_can_be_the_path_is_named() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("file"), "").unwrap();
-    for path in [home.path().join("file/journal.db"), home.path().to_owned()] {
-        let error = SqliteJournal::open(&path).await.unwrap_err();
-        assert!(matches!(&error, JournalError::Broken(it) if it.contains(path.to_str().unwrap())), "{error}");
-    }
+    let path = home.path().join("file/journal.db");
+    let error = SqliteJournal::open(&path).await.unwrap_err();
+    assert!(matches!(&error, JournalError::Broken(it) if it.contains(path.to_str().unwrap())), "{error}");
+    let error = SqliteJournal::open(home.path()).await.unwrap_err();
+    assert!(matches!(&error, JournalError::NotOurs(it) if it.ends_with("is a folder")), "{error}");
 }
 
 #[tokio::test]

@@ -93,6 +93,13 @@ fn wave_seconds(plan: &Plan, wave: &Wave) -> u64 {
     busy_until.into_iter().max().unwrap_or(0) + gate
 }
 
+/// The steps that undo a unit, by the names that `status` has for them; an undo itself has none.
+fn undone_by(unit: &Unit) -> Option<Line> {
+    let names = unit.undo.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
+    let expected = unit.undo.iter().fold(0_u64, |sum, it| sum.saturating_add(it.expected_seconds));
+    (!unit.undo.is_empty()).then(|| line![format!("about {}: ", seconds(expected)), name(names)])
+}
+
 /// The codes of a unit's notices; what they are about is told once, below.
 fn notices(unit: &Unit) -> Option<Line> {
     let mut codes: Vec<&str> = unit.notices.iter().map(|it| it.code.as_str()).collect();

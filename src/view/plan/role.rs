@@ -27,6 +27,7 @@ pub(super) fn unit(doc: &mut Doc, plan: &Plan, unit: &Unit, work: &RoleWork, nam
     if !undo {
         facts.push(("access", relation(&work.proof, names)));
     }
+    facts.extend(super::undone_by(unit).map(|it| ("undone by", it)));
     facts.extend(super::notices(unit).map(|it| ("to know", it)));
     doc.push(Block::Facts(facts));
     if !undo {

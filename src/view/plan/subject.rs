@@ -27,6 +27,7 @@ pub(super) fn unit(doc: &mut Doc, plan: &Plan, unit: &Unit, work: &SubjectWork, 
     }
     let (expected, worst) = (seconds(unit.expected_seconds), seconds(unit.worst_seconds));
     facts.push(("takes", Line::from(format!("about {expected}; done or failed after {worst} at most"))));
+    facts.extend(super::undone_by(unit).map(|it| ("undone by", it)));
     facts.extend(super::notices(unit).map(|it| ("to know", it)));
     doc.push(Block::Facts(facts));
 }

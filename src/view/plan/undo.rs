@@ -24,9 +24,10 @@ pub(super) fn section(doc: &mut Doc, plan: &Plan, digest: &Digest) {
             "."
         ],
         Line::from(
-            "The undo steps are in this plan and are reviewed with it. For each ServiceAccount: IRSA is proven to \
-             work, the association is deleted, new pods are proven to get IRSA, and every pod on Pod Identity is \
-             replaced. Then our statements leave the roles' trust policies, byte for byte as before.",
+            "The undo steps are in this plan, are reviewed with it, and are named with each unit. Of a ServiceAccount: \
+             once IRSA is proven to work, the association is deleted (dissociate), new pods are proven to get IRSA \
+             (effective), its workloads are restarted without our stamp (put back), and every pod is looked at \
+             (verify). Then our statements leave the roles' trust policies, byte for byte as before (restore trust).",
         ),
         Line::from(format!(
             "One unit's undo takes about {} at most if all goes as usual. Undo ignores windows.",
