@@ -151,6 +151,8 @@ impl From<RollbackError> for CommandError {
             }
             RollbackError::IsRollback(_) => Self::usage(said),
             RollbackError::StillNeeded { .. } => Self::new(Exit::Refused, said),
+            RollbackError::NoUndo(_) => Self::new(Exit::Stuck, said)
+                .hint("the plan was changed by hand; `irsa-migrate status RUN` tells what was done"),
             RollbackError::Nothing => Self::new(Exit::Done, said),
         }
     }

@@ -33,6 +33,12 @@ impl Digest {
         &self.0
     }
 
+    /// Whether it has the form of a digest, wherever it was read.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        self.0.len() == 64 && self.0.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     /// The first `length` digits, for names that must be short.
     #[must_use]
     pub fn short(&self, length: usize) -> &str {

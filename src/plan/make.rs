@@ -8,7 +8,7 @@ use super::step::{Unit, UnitId};
 use super::subject::Maker;
 use super::waves::{self, Goer};
 use super::window::{WindowError, longest};
-use super::{Held, Plan, PlanCluster, Purpose, Wave, role};
+use super::{Held, Plan, PlanCluster, Purpose, Wave, role, steps};
 use crate::findings::{Checks, Code, Finding, Target, candidates};
 use crate::inventory::Inventory;
 use crate::model::{Digest, Kind, RoleArn, Subject};
@@ -33,7 +33,7 @@ pub fn plan(inventory: &Inventory, settings: &Settings) -> Result<Plan, PlanErro
         window.check()?;
     }
     let (inventory_digest, settings_digest) = (inventory.digest()?, settings.digest()?);
-    let mark = Digest::of(format!("{inventory_digest}\n{settings_digest}").as_bytes());
+    let mark = steps::mark(&inventory_digest, &settings_digest);
     let mut planner = Planner::new(inventory, settings, &mark);
     planner.sort_candidates();
     // What holds one thing may hold another: a role without its ServiceAccounts need not be

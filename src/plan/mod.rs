@@ -16,6 +16,7 @@ mod pinned;
 mod role;
 pub mod settings;
 mod step;
+mod steps;
 mod subject;
 mod times;
 mod waves;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Strategy, Workload, WorkloadRef};
+use crate::inventory::{Strategy, Workload, WorkloadKind, WorkloadRef};
 
 /// How a workload's pods are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,22 @@ pub enum Move {
     Evict,
     /// Nothing of ours: its owner restarts it, and we wait.
     ByOwner,
+}
+
+impl Move {
+    /// How a workload moves that nobody else restarts; `None` for batch, which never moves.
+    pub(super) fn of(kind: WorkloadKind, strategy: Strategy, partition: u32) -> Option<Self> {
+        match kind {
+            WorkloadKind::Job | WorkloadKind::CronJob => return None,
+            WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController => {}
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => {}
+        }
+        Some(match strategy {
+            Strategy::RollingUpdate if partition == 0 => Self::Roll,
+            Strategy::Recreate => Self::Roll,
+            Strategy::RollingUpdate | Strategy::OnDelete | Strategy::None => Self::Evict,
+        })
+    }
 }
 
 /// A workload as it was when the unit was planned. Never its image, never its replicas as a

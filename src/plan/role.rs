@@ -1,7 +1,8 @@
 //! Role units: what is added to a trust policy, and the proof that it changes nothing.
 
 use super::settings::Settings;
-use super::step::{Condition, Request, RoleWork, Step, Unit, UnitId, Work};
+use super::step::{RoleWork, Step, Unit, UnitId, Work};
+use super::steps::{self, Steps};
 use super::times;
 use crate::findings::{Code, Finding, Target, scope_of, too_large};
 use crate::inventory::{Inventory, Role, Seen};
@@ -110,43 +111,20 @@ fn reasons(translation: &Translation) -> String {
 
 /// The one step of a prepared role.
 pub(super) fn step(settings: &Settings, prepared: &Prepared) -> Step {
-    let role_arn = &prepared.work.role_arn;
-    let adds = !prepared.work.added.is_empty();
-    let settle = times::trust(&settings.numbers);
-    Step {
-        name: "prepare".to_owned(),
-        when: None,
-        write: adds.then(|| Request::AddTrust { role_arn: role_arn.clone() }),
-        until: Condition::TrustSettled { role_arn: role_arn.clone() },
-        expected_seconds: if adds { settle.expected } else { times::look(&settings.numbers).expected },
-        timeout_seconds: settle.timeout,
-    }
+    steps::prepare(&settings.numbers, &prepared.work)
 }
 
 /// The unit of a prepared role.
 pub(super) fn unit(settings: &Settings, prepared: Prepared, subjects: Vec<Subject>, clusters: Vec<ClusterArn>) -> Unit {
-    let steps = vec![step(settings, &prepared)];
     let Prepared { work, notices } = prepared;
-    let role_arn = work.role_arn.clone();
-    let mut undo = Vec::new();
-    if !work.added.is_empty() {
-        let (unused, settle) = (times::unused(&settings.numbers), times::trust(&settings.numbers));
-        undo.push(Step {
-            name: "restore trust".to_owned(),
-            when: Some(Condition::RoleUnused { role_arn: role_arn.clone(), subjects, clusters }),
-            write: Some(Request::RemoveTrust { role_arn: role_arn.clone() }),
-            until: Condition::TrustRestored { role_arn: role_arn.clone() },
-            expected_seconds: unused.expected,
-            timeout_seconds: unused.timeout + settle.timeout,
-        });
-    }
-    let (expected_seconds, worst_seconds) = times::sums(&steps);
+    let Steps { forth, back } = steps::of_role(&settings.numbers, &work, subjects, clusters);
+    let (expected_seconds, worst_seconds) = times::sums(&forth);
     Unit {
-        id: UnitId::of_role(&role_arn),
+        id: UnitId::of_role(&work.role_arn),
         work: Work::Role(work),
         needs: Vec::new(),
-        steps,
-        undo,
+        steps: forth,
+        undo: back,
         expected_seconds,
         worst_seconds,
         notices,

@@ -21,17 +21,18 @@ const POD_READY: u64 = 20;
 /// Our statement has to be seen throughout the settle time; it may take as long again to be seen
 /// at all, and older answers start the time anew.
 pub(super) fn trust(numbers: &Numbers) -> Times {
-    Times { expected: CALL + numbers.trust_settle, timeout: CALL + numbers.trust_settle * 10 + numbers.call_timeout }
+    let most = numbers.trust_settle.saturating_mul(10).saturating_add(numbers.call_timeout);
+    Times { expected: numbers.trust_settle.saturating_add(CALL), timeout: most.saturating_add(CALL) }
 }
 
 /// The association has to be seen by one read.
 pub(super) fn association(numbers: &Numbers) -> Times {
-    Times { expected: CALL, timeout: numbers.association_settle * 2 + numbers.call_timeout }
+    Times { expected: CALL, timeout: numbers.association_settle.saturating_mul(2).saturating_add(numbers.call_timeout) }
 }
 
 /// A look at facts that nobody is changing.
 pub(super) fn look(numbers: &Numbers) -> Times {
-    Times { expected: CALL, timeout: numbers.association_settle + numbers.call_timeout }
+    Times { expected: CALL, timeout: numbers.association_settle.saturating_add(numbers.call_timeout) }
 }
 
 /// The role must be out of use in every cluster; its pods are on their way out.
@@ -45,36 +46,74 @@ pub(super) fn effective(numbers: &Numbers, rules: &ApplyRules, probes: u32, to: 
     let usual = numbers.association_settle.min(15);
     match rules.effective {
         Effective::Probe => {
-            let probed = usual + u64::from(probes) * numbers.probe_interval;
+            let probed = u64::from(probes).saturating_mul(numbers.probe_interval).saturating_add(usual);
             let least = if to == Target::Irsa { numbers.association_settle } else { 0 };
-            Times { expected: probed.max(least), timeout: numbers.effective_timeout + least }
+            Times { expected: probed.max(least), timeout: numbers.effective_timeout.saturating_add(least) }
         }
-        Effective::Observe => {
-            Times { expected: numbers.association_settle, timeout: numbers.association_settle + numbers.call_timeout }
-        }
+        Effective::Observe => Times {
+            expected: numbers.association_settle,
+            timeout: numbers.association_settle.saturating_add(numbers.call_timeout),
+        },
+    }
+}
+
+/// How a controller rolls a workload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Pods at a time.
+    pub(super) at_a_time: u32,
+    /// Seconds after which Kubernetes itself calls a roll-out failed.
+    pub(super) deadline: Option<u32>,
+}
+
+impl Pace {
+    /// The pace at which a roll-out takes these times, if there is one.
+    pub(super) fn of(workload: &PinnedWorkload, times: Times) -> Self {
+        let rounds = times.expected.saturating_sub(CALL) / POD_READY;
+        let at_a_time = u64::from(workload.replicas).div_ceil(rounds.max(1));
+        Self { at_a_time: u32::try_from(at_a_time).unwrap_or(u32::MAX), deadline: u32::try_from(times.timeout).ok() }
     }
 }
 
 /// All pods of a workload, some at a time.
-pub(super) fn restart(numbers: &Numbers, workload: &PinnedWorkload, at_a_time: u32, deadline: Option<u32>) -> Times {
+pub(super) fn restart(numbers: &Numbers, workload: &PinnedWorkload, pace: Pace) -> Times {
     let replicas = u64::from(workload.replicas);
-    let rounds = replicas.div_ceil(u64::from(at_a_time.max(1))).max(1);
+    let rounds = replicas.div_ceil(u64::from(pace.at_a_time.max(1))).max(1);
     match workload.moves {
         Move::Roll => {
             // Kubernetes' own deadline counts from the last progress, so that it is one for each round.
-            let deadline = deadline.map_or(numbers.rollout_timeout, u64::from).max(numbers.rollout_timeout);
+            let deadline = pace.deadline.map_or(0, u64::from).max(numbers.rollout_timeout);
             Times { expected: CALL + rounds * POD_READY, timeout: deadline.max(rounds * POD_READY * 3) }
         }
-        Move::Evict => {
-            Times { expected: CALL + replicas * POD_READY, timeout: numbers.eviction_timeout * replicas.max(1) }
+        Move::Evict => Times {
+            expected: CALL + replicas * POD_READY,
+            timeout: numbers.eviction_timeout.saturating_mul(replicas.max(1)),
+        },
+        Move::ByOwner => {
+            Times { expected: numbers.rollout_timeout, timeout: numbers.rollout_timeout.saturating_mul(4) }
         }
-        Move::ByOwner => Times { expected: numbers.rollout_timeout, timeout: numbers.rollout_timeout * 4 },
     }
+}
+
+/// How many restarts' time it may take until all pods of a workload are back: a bounce is one roll-out to fresh
+/// pods, and one from them.
+const BACK: u64 = 3;
+
+/// All pods of a workload back again.
+pub(super) fn put_back(numbers: &Numbers, workload: &PinnedWorkload, pace: Pace) -> Times {
+    let time = restart(numbers, workload, pace);
+    Times { expected: time.expected, timeout: time.timeout.saturating_mul(BACK) }
+}
+
+/// The times of the restart that these put back.
+pub(super) fn before_back(back: Times) -> Times {
+    Times { expected: back.expected, timeout: back.timeout / BACK }
 }
 
 /// The sums over a unit's steps.
 pub(super) fn sums(steps: &[Step]) -> (u64, u64) {
-    (steps.iter().map(|it| it.expected_seconds).sum(), steps.iter().map(|it| it.timeout_seconds).sum())
+    let sum = |seconds: fn(&Step) -> u64| steps.iter().map(seconds).fold(0, u64::saturating_add);
+    (sum(|it| it.expected_seconds), sum(|it| it.timeout_seconds))
 }
 
 /// How many probes in a row have to answer the same.
@@ -130,7 +169,9 @@ mod tests {
     #[test]
     fn a_hundred_pods_are_given_the_time_of_a_hundred() {
         let numbers = Numbers::default();
-        let times = |moves, replicas, at_a_time| restart(&numbers, &pinned(moves, replicas), at_a_time, None);
+        let times = |moves, replicas, at_a_time| {
+            restart(&numbers, &pinned(moves, replicas), Pace { at_a_time, deadline: None })
+        };
         // One after another, each takes its time to be Ready; ten at a time, a tenth of it.
         let one = times(Move::Roll, 100, 1);
         assert_eq!(one.expected, CALL + 100 * POD_READY);
@@ -142,7 +183,10 @@ mod tests {
         // An owner decides when, and is waited for some roll-outs long.
         assert!(times(Move::ByOwner, 1, 1).timeout >= 2 * numbers.rollout_timeout);
         // A workload's own deadline counts where it is longer.
-        assert_eq!(restart(&numbers, &pinned(Move::Roll, 1), 1, Some(5000)).timeout, 5000);
+        assert_eq!(
+            restart(&numbers, &pinned(Move::Roll, 1), Pace { at_a_time: 1, deadline: Some(5000) }).timeout,
+            5000
+        );
     }
 
     #[test]

@@ -184,7 +184,8 @@ pub(super) fn reduced_plan(plan: &Plan, pairs: &[Pair<'_>]) -> Option<Plan> {
     let mut role_unit = first.role_unit.clone();
     for step in &mut role_unit.undo {
         if let Some(Condition::RoleUnused { subjects, clusters: looked_into, .. }) = &mut step.when {
-            *subjects = pairs.iter().map(|it| it.work.subject.clone()).collect();
+            let given: BTreeSet<_> = pairs.iter().map(|it| &it.work.subject).collect();
+            *subjects = given.into_iter().cloned().collect();
             *looked_into = clusters.iter().map(|it| it.arn.clone()).collect();
         }
     }

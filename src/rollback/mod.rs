@@ -55,6 +55,9 @@ pub enum RollbackError {
         /// One that needs it.
         by: UnitId,
     },
+    /// Something of ours is in the world, and the run's plan does not say how it comes out again.
+    #[error("{0} was started, and the run's plan holds no undo for it: it has to be undone by hand")]
+    NoUndo(UnitId),
     /// Nothing of it was ever started, or all of it is undone.
     #[error("there is nothing to undo")]
     Nothing,
@@ -88,6 +91,9 @@ pub fn plan(
             return Err(RollbackError::StillNeeded { unit: unit.id.clone(), by: by.id.clone() });
         }
     }
+    if let Some(unit) = selected.iter().find(|it| it.undo.is_empty()) {
+        return Err(RollbackError::NoUndo(unit.id.clone()));
+    }
     if selected.is_empty() {
         return Err(RollbackError::Nothing);
     }
@@ -119,13 +125,13 @@ fn check_extent(original: &Plan, extent: &Extent) -> Result<(), RollbackError> {
     }
 }
 
-/// Whether anything of ours may be in the world because of this unit, and can be undone.
+/// Whether anything of ours may be in the world because of this unit.
 fn is_touched(status: &RunStatus, unit: &Unit) -> bool {
     let undone = status.unit(&unit.id.0, unit.steps.len()) == UnitStatus::Undone;
     // Only a step that sends something leaves anything behind.
     let sent = unit.steps.iter().enumerate().filter(|(_, step)| step.write.is_some());
     let ours = sent.map(|(index, _)| status.step(&unit.id.0, index)).any(StepStatus::may_be_ours);
-    !undone && ours && !unit.undo.is_empty()
+    !undone && ours
 }
 
 /// The selected units with their undo as steps, last wave first.

@@ -237,6 +237,19 @@ pub(crate) fn append(document: &Document, added: &[AddStatement]) -> Result<Docu
     insert_text(document, &texts.join(&format!(",{gap}")), document.statement_count())
 }
 
+/// The document with these statements of ours, as [`translate`](super::translate()) adds them: behind all others, each in
+/// the place that it says.
+pub(crate) fn with_added(document: &Document, added: &[AddStatement]) -> Result<Document, EditError> {
+    if added.is_empty() {
+        return Ok(document.clone());
+    }
+    let places = document.statement_count()..;
+    if !added.iter().zip(places).all(|(it, place)| it.position == place) {
+        return Err(EditError::Malformed);
+    }
+    append(document, added)
+}
+
 /// The range to cut so that one element of a list is gone, and its comma.
 pub(crate) fn cut_from_list(ranges: &[Range<usize>], index: usize) -> Option<Range<usize>> {
     let own = ranges.get(index)?;

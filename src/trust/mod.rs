@@ -39,6 +39,7 @@ mod undo;
 mod value;
 
 pub use document::{Document, Invalid, MAX_CHARACTERS};
+pub(crate) use edit::with_added;
 pub use edit::{AddStatement, Edit, EditError, RemoveStatement, RemoveSubject};
 pub use grants::{Carried, Except, Grant, Grants, Place as GrantPlace};
 pub use pattern::{MAX_PATTERN, Pattern, PatternError};

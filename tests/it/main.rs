@@ -30,6 +30,7 @@ mod ownership;
 mod pace;
 mod passing;
 mod permissions;
+mod plan_altered;
 mod plan_check;
 mod planner;
 mod planner_answers;

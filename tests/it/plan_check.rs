@@ -1,211 +1,273 @@
-//! A plan file is input: what is changed in it is refused, or is not relied on.
+//! A plan file is input: each thing that has to hold of it, broken, and what is said then.
 
+use std::collections::BTreeMap;
+
+use irsa_migrate::findings::{Code, Finding, Severity, Target as About};
+use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
+use irsa_migrate::model::{AccountId, Digest};
 use irsa_migrate::plan::check::check;
-use irsa_migrate::plan::{Plan, Settings, plan};
-use serde_json::Value;
+use irsa_migrate::plan::{
+    Condition, Move, Numbers, Plan, Request, RoleWork, Settings, SubjectWork, Unit, UnitId, Work, plan,
+};
+use irsa_migrate::trust::Relation;
 
-use crate::inventories::{Fleet, several, trust};
+use crate::inventories::{Fleet, issuer, one, role_arn, subject, trust};
+use crate::plan_altered::planned;
 
-/// Facts that only the world can contradict, and that `apply` compares with the world; and what
-/// is only shown. A path matches by its last names, numbers left out.
-const NOT_FOR_THE_CHECK: [&str; 23] = [
-    // Compared with the world before anything is sent.
-    "roleId",
-    "uid",
-    "strategy",
-    "paused",
-    "partition",
-    "awsEnv",
-    "before",
-    "stamps",
-    "bounces",
-    "audience",
-    "template.kind",
-    "template.namespace",
-    "template.name",
-    "token",
-    "irsa-migrate:plan",
-    "irsa-migrate:unit",
-    // Limits, and what is shown.
-    "expectedSeconds",
-    "timeoutSeconds",
-    "worstSeconds",
-    "replicas",
-    "characters",
-    "quota",
-    "name",
-];
-
-fn is_exempt(path: &[String]) -> bool {
-    let names: Vec<&str> = path.iter().map(String::as_str).filter(|it| it.parse::<usize>().is_err()).collect();
-    let path = names.join(".");
-    let whole = |suffix: &str| path == suffix || path.ends_with(&format!(".{suffix}"));
-    NOT_FOR_THE_CHECK.iter().any(|it| whole(it)) || path.contains("notices") || path.contains("left")
+fn said(plan: &Plan) -> Vec<String> {
+    check(plan).iter().map(ToString::to_string).collect()
 }
 
-/// Every leaf below a value, by its path.
-fn leaves(value: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
-    let mut below = |key: String, value: &Value| {
-        path.push(key);
-        leaves(value, path, out);
-        path.pop();
+/// Asks that a plan with this change is refused, and that this is said of it.
+fn refused(change: impl FnOnce(&mut Plan), wanted: &str) {
+    let mut plan = planned();
+    assert_eq!(said(&plan), Vec::<String>::new());
+    change(&mut plan);
+    let said = said(&plan);
+    assert!(said.iter().any(|it| it == wanted), "{wanted}\n{said:#?}");
+}
+
+const SHARED: &str = "role:arn:aws:iam::111122223333:role/shared";
+const CART: &str = "sa:arn:aws:eks:eu-west-1:111122223333:cluster/blue/shop/cart";
+const SHIP: &str = "sa:arn:aws:eks:eu-west-1:111122223333:cluster/green/logs/ship";
+
+/// The same of a unit: what is said begins with its name.
+fn refused_of(unit: &str, change: impl FnOnce(&mut Unit), wanted: &str) {
+    let change = |plan: &mut Plan| change(unit_of(plan, unit));
+    refused(change, &format!("{unit}: {wanted}"));
+}
+
+fn unit_of<'p>(plan: &'p mut Plan, unit: &str) -> &'p mut Unit {
+    plan.units.iter_mut().find(|it| it.id.0 == unit).expect("the unit")
+}
+
+fn role(unit: &mut Unit) -> &mut RoleWork {
+    let Work::Role(work) = &mut unit.work else { panic!("a role") };
+    work
+}
+
+fn account(unit: &mut Unit) -> &mut SubjectWork {
+    let Work::ServiceAccount(work) = &mut unit.work else { panic!("a ServiceAccount") };
+    work
+}
+
+fn added_times(unit: &mut Unit) {
+    unit.expected_seconds = unit.steps.iter().map(|it| it.expected_seconds).sum();
+    unit.worst_seconds = unit.steps.iter().map(|it| it.timeout_seconds).sum();
+}
+
+#[test]
+fn a_unit_without_its_undo_is_refused() {
+    refused_of(CART, |it| it.undo.clear(), "its undo are 0 long, and its work needs 4");
+    refused_of(SHARED, |it| it.undo.clear(), "its undo are 0 long, and its work needs 1");
+    let mut none = planned();
+    none.units.iter_mut().for_each(|it| it.undo.clear());
+    assert_eq!(said(&none).len(), none.units.len());
+    let doubled = |it: &mut Unit| it.undo.extend(it.undo.clone());
+    refused_of(SHARED, doubled, "its undo are 2 long, and its work needs 1");
+}
+
+#[test]
+fn steps_that_its_work_does_not_make_are_refused() {
+    let both = |it: &mut Unit| {
+        it.steps.extend(it.undo.clone());
+        added_times(it);
     };
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| below(key.clone(), value)),
-        Value::Array(list) => list.iter().enumerate().for_each(|(at, value)| below(at.to_string(), value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push(path.clone()),
-    }
-}
-
-fn at<'v>(value: &'v mut Value, path: &[String]) -> &'v mut Value {
-    path.iter().fold(value, |value, key| match key.parse::<usize>() {
-        Ok(index) => &mut value[index],
-        Err(_) => &mut value[key.as_str()],
-    })
-}
-
-/// Another value of the same kind; ARNs stay ARNs and ids of our own stay in shape.
-fn changed(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(format!("{text}x")),
-        Value::Number(number) => Value::from(number.as_u64().unwrap_or_default() + 7),
-        Value::Bool(it) => Value::Bool(!it),
-        Value::Null => Value::String("x".to_owned()),
-        Value::Array(_) | Value::Object(_) => value.clone(),
-    }
-}
-
-/// Whether the plan is refused, at reading or at checking.
-fn is_refused(value: &Value) -> bool {
-    let bytes = serde_json::to_vec(value).expect("JSON");
-    Plan::from_bytes(&bytes).map_or(true, |plan| !check(&plan).is_empty())
-}
-
-fn value() -> Value {
-    let plan = plan(&several(), &Settings::default()).expect("a plan");
-    serde_json::to_value(plan).expect("JSON")
+    refused_of(SHARED, both, "its steps are 2 long, and its work needs 1");
+    let swap = |it: &mut Unit| it.steps.swap(0, 1);
+    refused_of(CART, swap, "its steps have \"effective\" where its work needs \"associate\"");
+    refused_of(
+        CART,
+        |it| it.steps[0].when = None,
+        "what has to hold before \"associate\" of its steps is not what its work needs",
+    );
+    refused_of(SHARED, |it| it.steps[0].write = None, "what \"prepare\" of its steps sends is not what its work needs");
+    let remove = |it: &mut Unit| it.steps[0].write = Some(Request::RemoveTrust { role_arn: role_arn("shared") });
+    refused_of(SHARED, remove, "what \"prepare\" of its steps sends is not what its work needs");
+    let early = |it: &mut Unit| it.steps[0].until = Condition::TrustSeen { role_arn: role_arn("shared") };
+    refused_of(SHARED, early, "what ends \"prepare\" of its steps is not what its work needs");
 }
 
 #[test]
-fn every_word_of_a_unit_counts() {
-    let mut original = value();
-    assert!(!is_refused(&original));
-    let mut paths = Vec::new();
-    leaves(&original["units"], &mut vec!["units".to_owned()], &mut paths);
-    let (mut tried, mut passed) = (0, Vec::new());
-    for path in paths.iter().filter(|it| !is_exempt(it)) {
-        let spot = at(&mut original, path);
-        let kept = spot.clone();
-        *spot = changed(&kept);
-        if !is_refused(&original) {
-            passed.push(path.join("."));
-        }
-        *at(&mut original, path) = kept;
-        tried += 1;
-    }
-    assert!(tried > 300, "only {tried} places were tried");
-    assert!(passed.is_empty(), "{} of {tried} changes passed: {passed:#?}", passed.len());
-}
-
-#[test]
-fn a_step_that_is_missing_or_moved_is_refused() {
-    let original = value();
-    let units = original["units"].as_array().expect("units").len();
-    for unit in 0..units {
-        for list in ["steps", "undo"] {
-            let steps = original["units"][unit][list].as_array().expect("steps").len();
-            for step in 0..steps {
-                let mut missing = original.clone();
-                missing["units"][unit][list].as_array_mut().expect("steps").remove(step);
-                // A role's undo may be absent as a whole: then it is simply not undone by this plan.
-                let role_undo = steps == 1 && list == "undo";
-                assert!(role_undo || is_refused(&missing), "unit {unit} without {list} {step}");
-                if step > 0 {
-                    let mut swapped = original.clone();
-                    swapped["units"][unit][list].as_array_mut().expect("steps").swap(step, step - 1);
-                    assert!(is_refused(&swapped), "unit {unit} with {list} {step} before its predecessor");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_unit_that_is_missing_doubled_or_in_another_wave_is_refused() {
-    let original = value();
-    let refused = |change: &dyn Fn(&mut Value), what: &str| {
-        let mut copy = original.clone();
-        change(&mut copy);
-        assert!(is_refused(&copy), "{what}");
+fn an_undo_that_looks_for_another_mark_is_refused() {
+    let tagged = |it: &mut Unit| {
+        let Some(Request::DeleteAssociation { tags, .. }) = &mut it.undo[0].write else { panic!("a switch") };
+        *tags = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
     };
-    refused(&|it| drop(it["units"].as_array_mut().expect("units").remove(0)), "a role unit is missing");
-    refused(
-        &|it| {
-            let first = it["units"][0].clone();
-            it["units"].as_array_mut().expect("units").push(first);
+    refused_of(CART, tagged, "what \"dissociate\" of its undo sends is not what its work needs");
+    let unrestart = |it: &mut Unit, change: &dyn Fn(&mut Option<String>, &mut Vec<String>)| {
+        let Some(Request::Unrestart { before, stamps, .. }) = &mut it.undo[2].write else { panic!("a restart") };
+        change(before, stamps);
+    };
+    let wanted = "what \"put back Deployment shop/cart\" of its undo sends is not what its work needs";
+    refused_of(CART, |it| unrestart(it, &|_, stamps| stamps[0] = "x".into()), wanted);
+    refused_of(CART, |it| unrestart(it, &|before, _| *before = Some("another".into())), wanted);
+    // A plan of which the mark is another one throughout is another plan's.
+    refused_of(
+        CART,
+        |it| {
+            let Some(Request::Restart { stamps, .. }) = &mut it.steps[2].write else { panic!("a restart") };
+            *stamps = (0..100).map(|it| it.to_string()).collect();
         },
-        "a unit is doubled",
+        "what \"restart Deployment shop/cart\" of its steps sends is not what its work needs",
     );
-    refused(&|it| it["waves"].as_array_mut().expect("waves").swap(0, 1), "prepare comes second");
-    refused(&|it| it["waves"][1]["name"] = it["waves"][0]["name"].clone(), "two waves of one name");
-    refused(&|it| it["account"] = Value::from("999988887777"), "another account");
-    refused(&|it| it["clusters"] = Value::Array(Vec::new()), "no clusters");
-    refused(&|it| it["units"][0]["steps"][0]["write"] = serde_json::json!({"deleteRole": {}}), "an unknown step");
-    refused(&|it| it["surprise"] = Value::from(1), "an unknown field");
-    refused(&|it| it["format"]["minor"] = Value::from(99), "a newer format");
-    refused(&|it| it["numbers"]["lease_duration"] = Value::from(1), "a lease that runs out");
     refused(
-        &|it| {
-            let waves = it["waves"].as_array_mut().expect("waves");
-            let canary = waves.remove(1)["units"].as_array().expect("units").clone();
-            waves[0]["units"].as_array_mut().expect("units").extend(canary);
-        },
-        "a ServiceAccount beside the role that it needs",
+        |it| it.inventory = it.settings.clone(),
+        &format!("{CART}: what \"associate\" of its steps sends is not what its work needs"),
     );
-    refused(&|it| it["units"][0]["steps"][0]["write"] = Value::Null, "a statement that is never added");
 }
 
-/// Every request of the plan, by its path.
-fn requests(plan: &Value) -> Vec<Vec<String>> {
-    let mut paths = Vec::new();
-    for (unit, it) in plan["units"].as_array().expect("units").iter().enumerate() {
-        for list in ["steps", "undo"] {
-            for step in 0..it[list].as_array().expect("steps").len() {
-                let path = ["units", &unit.to_string(), list, &step.to_string(), "write"].map(str::to_owned);
-                paths.push(path.to_vec());
-            }
-        }
-    }
-    paths
-}
-
-/// A part of a request, which stands below its kind.
-fn part<'v>(plan: &'v mut Value, request: &[String], name: &str) -> Option<&'v mut Value> {
-    at(plan, request).as_object_mut()?.values_mut().next()?.get_mut(name)
-}
-
-/// What is exempt above where it is only of another value.
+/// The stamp that was there is in the restart and its undo alone: another one has to be in both, and is compared with the
+/// world then.
 #[test]
-fn a_request_without_our_mark_or_for_another_object_is_refused() {
-    let mut original = value();
-    let (mut marks, mut uids) = (0, 0);
-    for path in requests(&original) {
-        let kept = at(&mut original, &path).clone();
-        for tag in ["irsa-migrate:plan", "irsa-migrate:unit"] {
-            let Some(tags) = part(&mut original, &path, "tags").and_then(Value::as_object_mut) else { continue };
-            tags.remove(tag).expect("our mark");
-            assert!(is_refused(&original), "{path:?} without {tag}");
-            *at(&mut original, &path) = kept.clone();
-            marks += 1;
+fn what_was_found_of_a_workload_is_the_same_forth_and_back() {
+    let mut plan = planned();
+    let unit = unit_of(&mut plan, CART);
+    let Some(Request::Restart { before, .. }) = &mut unit.steps[2].write else { panic!("a restart") };
+    assert_eq!(before.replace("another".into()).as_deref(), Some("somebody-elses"));
+    assert_eq!(said(&plan).len(), 1);
+    let unit = unit_of(&mut plan, CART);
+    let Some(Request::Unrestart { before, .. }) = &mut unit.undo[2].write else { panic!("a restart") };
+    *before = Some("another".into());
+    assert_eq!(said(&plan), Vec::<String>::new());
+}
+
+#[test]
+fn times_are_those_of_the_plans_numbers() {
+    let timed = |at: usize, expected: u64, timeout: u64| {
+        move |it: &mut Unit| {
+            (it.steps[at].expected_seconds, it.steps[at].timeout_seconds) = (expected, timeout);
+            added_times(it);
         }
-        if let Some(uid) = part(&mut original, &path, "uid") {
-            *uid = Value::from("uid-of-another");
-            assert!(is_refused(&original), "{path:?} for another object");
-            *at(&mut original, &path) = kept;
-            uids += 1;
-        }
+    };
+    let numbers = "by the plan's numbers";
+    refused_of(
+        CART,
+        timed(1, 0, 0),
+        &format!(
+            "\"effective\" of its steps is said to take 0 s, 0 s at most, and takes 26 s, 600 s at most {numbers}"
+        ),
+    );
+    // Three pods are rolled in one, two or three rounds of 20 s each, and for as long as Kubernetes has patience.
+    let restart = |expected: u64, timeout: u64| {
+        let mut plan = planned();
+        let unit = unit_of(&mut plan, CART);
+        timed(2, expected, timeout)(unit);
+        (unit.undo[2].expected_seconds, unit.undo[2].timeout_seconds) = (expected, timeout * 3);
+        said(&plan)
+    };
+    for expected in [22, 42, 62] {
+        assert_eq!(restart(expected, 1800), Vec::<String>::new(), "{expected}");
     }
-    assert!(marks >= 16 && uids >= 8, "{marks} {uids}");
+    for (expected, timeout) in [(0, 1800), (21, 1800), (82, 1800), (42, 899), (42, 1 << 40), (1 << 60, 1 << 60)] {
+        assert!(!restart(expected, timeout).is_empty(), "{expected} {timeout}");
+    }
+    let sum = |it: &mut Unit| it.expected_seconds = 0;
+    refused_of(CART, sum, "it says that it takes 0 s, 2520 s at most, and its steps take 72 s, 2520 s at most");
+    let sum = |it: &mut Unit| it.worst_seconds = 1 << 63;
+    refused_of(
+        CART,
+        sum,
+        "it says that it takes 72 s, 9223372036854775808 s at most, and its steps take 72 s, 2520 s at most",
+    );
+    let settings = Settings::parse("[numbers]\neffective_timeout = 5").expect("settings");
+    let hasty = plan(&one(), &settings).expect("a plan");
+    let wanted = "its step \"effective\" would fail after 5 s, and takes 26 s";
+    assert!(said(&hasty).iter().any(|it| it.contains(wanted)), "{:?}", said(&hasty));
+}
+
+/// Numbers that no time is long enough for are refused, and nothing runs over.
+#[test]
+fn numbers_without_end_are_no_trouble() {
+    let mut plan = planned();
+    let most = u64::MAX;
+    plan.numbers = Numbers { trust_settle: most, association_settle: most, probe_interval: most, ..plan.numbers };
+    plan.numbers = Numbers { effective_timeout: most, rollout_timeout: most, eviction_timeout: most, ..plan.numbers };
+    plan.numbers = Numbers { call_timeout: most, lease_renewal: most, lease_duration: most, ..plan.numbers };
+    for unit in &mut plan.units {
+        unit.steps.iter_mut().chain(&mut unit.undo).for_each(|it| {
+            (it.expected_seconds, it.timeout_seconds) = (most, most);
+        });
+    }
+    assert!(said(&plan).iter().any(|it| it == "a lease that runs out before it is renewed"));
+}
+
+#[test]
+fn a_workload_of_somebody_else_is_refused() {
+    let coredns =
+        WorkloadRef { kind: WorkloadKind::Deployment, namespace: "kube-system".into(), name: "coredns".into() };
+    // In every place, so that all steps are those of the work.
+    let mut plan = planned();
+    let text = serde_json::to_string(unit_of(&mut plan, CART)).expect("JSON");
+    let own = r#"{"kind":"Deployment","namespace":"shop","name":"cart"}"#;
+    assert!(text.contains(own));
+    let text = text
+        .replace(own, &serde_json::to_string(&coredns).expect("JSON"))
+        .replace("Deployment shop/cart", "Deployment kube-system/coredns");
+    *unit_of(&mut plan, CART) = serde_json::from_str(&text).expect("a unit");
+    let wanted = format!("{CART}: it would move Deployment kube-system/coredns, which is in another namespace");
+    assert!(said(&plan).contains(&wanted), "{:#?}", said(&plan));
+
+    let twice = |it: &mut Unit| {
+        let first = account(it).workloads[0].clone();
+        account(it).workloads.push(first);
+    };
+    refused_of(CART, twice, "it would move Deployment shop/cart twice");
+    let cannot = "Deployment shop/cart cannot be moved as it says";
+    refused_of(CART, |it| account(it).workloads[0].moves = Move::Evict, cannot);
+    refused_of(CART, |it| account(it).workloads[0].paused = true, cannot);
+    let job = |it: &mut Unit| account(it).workloads[0].workload.kind = WorkloadKind::Job;
+    refused_of(CART, job, "Job shop/cart cannot be moved as it says");
+}
+
+#[test]
+fn a_unit_of_another_name_or_account_is_refused() {
+    let renamed = |it: &mut Unit| it.work = Work::Role(RoleWork { role_arn: role_arn("both"), ..role(it).clone() });
+    refused_of(SHARED, renamed, "its name is not its role's");
+    refused_of(CART, |it| account(it).subject.namespace = "tenant".into(), "its name is not its ServiceAccount's");
+    let other = |it: &mut Plan| it.account = AccountId::parse("999988887777").expect("an account");
+    refused(other, &format!("{SHARED}: its role is of another account"));
+    refused(other, &format!("{CART}: its role is of another account"));
+    refused(other, &format!("{CART}: its cluster is of another account"));
+    let gone = |it: &mut Plan| drop(it.clusters.remove(0));
+    refused(gone, &format!("{CART}: its cluster is not in the plan"));
+}
+
+#[test]
+fn a_trust_policy_that_is_not_as_it_is_said_is_refused() {
+    refused_of(
+        SHARED,
+        |it| role(it).characters = 10,
+        "its new trust policy is said to have 10 characters, and has 1104",
+    );
+    refused_of(SHARED, |it| role(it).quota = 10, "its trust policy is longer than the account allows");
+    refused_of(SHARED, |it| role(it).before = "{".into(), "its trust policy cannot be read");
+    let there = |it: &mut Unit| role(it).before = role(it).after.clone();
+    refused_of(SHARED, there, "the statements that it adds are there already, or their Sids are taken");
+    let sid = |it: &mut Unit| role(it).added[0].sid = "Another".into();
+    refused_of(SHARED, sid, "a statement that it adds has another Sid than it says");
+    let differs = "its new trust policy differs from the old one in more than what it adds";
+    refused_of(SHARED, |it| role(it).before = role(it).before.replace("shop:stock", "shop:other"), differs);
+    // The old one has to be what is sent back, byte for byte.
+    refused_of(SHARED, |it| role(it).before.push('\n'), differs);
+    refused_of(SHARED, |it| role(it).added[0].position = 0, differs);
+}
+
+#[test]
+fn access_that_is_not_as_it_is_said_is_refused() {
+    let empty = || Vec::new().into();
+    let more = |it: &mut Plan| {
+        let others = role(unit_of(it, &SHARED.replace("shared", "both"))).grants_before.clone();
+        let work = role(unit_of(it, SHARED));
+        work.grants_before = work.grants_before.union(&others);
+    };
+    refused(more, &format!("{SHARED}: its trust policy does not grant what it says"));
+    refused_of(SHARED, |it| role(it).grants_after = empty(), "its new trust policy does not grant what it says");
+    refused_of(SHARED, |it| role(it).grants_before = empty(), "its proof does not follow from its grants");
+    let both = |it: &mut Unit| role(it).proof.relation = Relation::Incomparable;
+    refused_of(SHARED, both, "it would both give and take access");
+    let renamed = |it: &mut Plan| it.clusters[0].issuer = issuer("red");
+    refused(renamed, &format!("{SHARED}: its grants name another issuer than their cluster has"));
 }
 
 #[test]
@@ -221,20 +283,104 @@ fn a_service_account_that_loses_its_access_by_the_new_statements_is_refused() {
     value["units"][1] = serde_json::from_str(&unit).expect("JSON");
     let id = value["units"][1]["id"].clone();
     value["waves"][1]["units"][0] = id;
-    let problems = check(&serde_json::from_value(value).expect("a plan"));
-    let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let words = said(&serde_json::from_value(value).expect("a plan"));
     assert!(words.iter().any(|it| it.contains("its role does not grant it before and after")), "{words:?}");
 }
 
 #[test]
-fn a_lease_lasts_for_longer_than_its_renewal_and_a_call() {
-    let lasting = |seconds: u64| {
-        let mut plan = value();
-        plan["numbers"]["lease_duration"] = Value::from(seconds);
-        is_refused(&plan)
+fn one_thing_twice_is_refused() {
+    let again = |it: &mut Plan| {
+        let unit = unit_of(it, CART).clone();
+        it.waves[2].units.push(unit.id.clone());
+        it.units.push(unit);
     };
-    let numbers = &value()["numbers"];
-    let needs =
-        numbers["lease_renewal"].as_u64().expect("seconds") + numbers["call_timeout"].as_u64().expect("seconds");
-    assert!(lasting(needs) && !lasting(needs + 1));
+    refused(again, &format!("{CART}: there are two units of this name"));
+    let cluster = |it: &mut Plan| it.clusters.push(it.clusters[0].clone());
+    refused(cluster, "cluster arn:aws:eks:eu-west-1:111122223333:cluster/blue is listed twice");
+    let same = |it: &mut Plan| it.clusters[1].issuer = it.clusters[0].issuer.clone();
+    refused(same, "cluster arn:aws:eks:eu-west-1:111122223333:cluster/green has the issuer of another one");
+    let hold = |about: About| {
+        move |it: &mut Plan| {
+            it.held[0].what = about.clone();
+        }
+    };
+    let cart = hold(About::ServiceAccount(subject("blue", "shop", "cart")));
+    refused(cart, &format!("{CART}: it is held as well"));
+    refused(hold(About::Role(role_arn("shared"))), &format!("{SHARED}: it is held as well"));
+    let what = planned().held[0].what.to_string();
+    refused(|it| it.held.push(it.held[0].clone()), &format!("{what} is held twice"));
+    refused(|it| it.held[0].findings.clear(), &format!("{what} is held, and nothing says why"));
+}
+
+#[test]
+fn a_unit_out_of_its_place_is_refused() {
+    let id = |name: &str| UnitId(name.to_owned());
+    refused(|it| it.waves[2].name = it.waves[1].name.clone(), "two waves named \"canary\"");
+    refused(|it| it.waves[1].units.clear(), "wave \"canary\" has no units");
+    let list = "the waves do not list the units, each once and in their order";
+    refused(|it| it.waves[1].units.clear(), list);
+    refused(|it| it.waves[2].units.push(id(CART)), list);
+    refused(|it| it.waves[2].units.push(id("role:other")), list);
+    refused(|it| it.waves.swap(0, 1), list);
+    refused(|it| it.units.swap(2, 3), list);
+    let kind = |roles: &str| format!("it is in no wave of its kind: roles, and they alone, are in {roles:?}");
+    refused(|it| it.waves[0].name = "first".into(), &format!("{SHARED}: {}", kind("prepare")));
+    let early = |it: &mut Plan| {
+        let canary = it.waves.remove(1);
+        it.waves[0].units.extend(canary.units);
+    };
+    let canary = planned().waves[1].units[0].clone();
+    refused(early, &format!("{canary}: {}", kind("prepare")));
+    refused(early, &format!("{canary}: it needs a unit that is not in an earlier wave"));
+    refused_of(CART, |it| it.needs.clear(), "it needs other units than its work does");
+    refused_of(SHARED, |it| it.needs.push(id(CART)), "it needs other units than its work does");
+    let gone = |it: &mut Plan| {
+        it.units.remove(1);
+        it.waves[0].units.remove(1);
+    };
+    refused(gone, &format!("{CART}: its role does not grant it before and after"));
+}
+
+#[test]
+fn numbers_and_names_that_mean_nothing_are_refused() {
+    refused(|it| it.numbers.units_at_a_time = 0, "a limit of 0");
+    let lasting = |seconds: u64| {
+        let mut plan = planned();
+        plan.numbers.lease_duration = seconds;
+        said(&plan)
+    };
+    let needs = Numbers::default().lease_renewal + Numbers::default().call_timeout;
+    assert_eq!(lasting(needs), ["a lease that runs out before it is renewed"]);
+    assert_eq!(lasting(needs + 1), Vec::<String>::new());
+    let window = "a window needs at least one day, and a length from 1 to 10080 minutes";
+    refused(|it| it.windows[0].minutes = 0, window);
+    let digest = |text: &str| -> Digest { serde_json::from_value(text.into()).expect("a text") };
+    refused(|it| it.format.major = 0, "there is no format 0 of plans");
+    let no_digest = "its inventory or its settings are named by what is no digest";
+    refused(|it| it.inventory = digest("abc"), no_digest);
+    refused(|it| it.settings = digest(&"G".repeat(64)), no_digest);
+}
+
+/// What is told with a unit does not hold it when it is looked at again.
+#[test]
+fn a_blocker_that_nobody_answers_for_is_refused() {
+    let (stock, by_hand) = (CART.replace("cart", "stock"), Code::CredentialsByHand);
+    let about = About::ServiceAccount(subject("blue", "shop", "cart"));
+    let notice = |code: Code| Finding::new(code, about.clone(), "");
+    let holds = |code: &str| format!("{code} holds it, and no waiver of the plan answers for that");
+    refused_of(CART, |it| it.notices.push(notice(by_hand)), &holds("CREDENTIALS_BY_HAND"));
+    refused(|it| it.waived.clear(), &format!("{stock}: {}", holds("SECOND_ROLE")));
+    refused(|it| it.waived[0].subject = "shop/other".into(), &format!("{stock}: {}", holds("SECOND_ROLE")));
+    refused(|it| it.rules.restart = Default::default(), &format!("{SHIP}: {}", holds("RESTART_BY_OWNER")));
+    let light = Finding { severity: Severity::Notice, ..notice(by_hand) };
+    let grave = "its notice CREDENTIALS_BY_HAND is not as grave as the catalogue says";
+    refused_of(CART, |it| it.notices.push(light.clone()), grave);
+    refused_of(CART, |it| it.notices.push(light), &holds("CREDENTIALS_BY_HAND"));
+    refused_of(CART, |it| it.notices.push(Finding { waivable: true, ..notice(by_hand) }), grave);
+    refused(|it| it.waived[0].reason = " ".into(), "the waiver of SECOND_ROLE for \"shop/stock\" gives no reason");
+    refused(|it| it.waived[0].code = by_hand, "CREDENTIALS_BY_HAND cannot be waived");
+    // What the owner of a role was asked for is settled by settings that no plan holds.
+    let mut plan = planned();
+    unit_of(&mut plan, SHARED).notices.push(Finding::new(Code::RoleOwned, About::Role(role_arn("shared")), ""));
+    assert_eq!(said(&plan), Vec::<String>::new());
 }

@@ -122,6 +122,32 @@ fn what_is_not_there_is_said() {
     assert!(matches!(broken.undo(&Extent::Run), Err(RollbackError::Illegal(_))));
 }
 
+/// What was done and cannot be undone by the plan is said, rather than left out.
+#[test]
+fn what_has_no_undo_is_not_nothing() {
+    let without = |id: &UnitId| {
+        let mut case = Case::new().done(&shared()).done(&cart());
+        case.plan.units.iter_mut().find(|it| it.id == *id).expect("the unit").undo.clear();
+        case
+    };
+    for id in [shared(), cart()] {
+        let case = without(&id);
+        let refused = case.undo(&Extent::Run);
+        assert!(matches!(&refused, Err(RollbackError::NoUndo(it)) if *it == id), "{refused:?}");
+        assert_eq!(
+            refused.expect_err("no undo").to_string(),
+            format!("{id} was started, and the run's plan holds no undo for it: it has to be undone by hand")
+        );
+    }
+    assert!(matches!(without(&cart()).undo(&Extent::Unit(cart())), Err(RollbackError::NoUndo(_))));
+    // What is not undone needs none, nor does what never started.
+    let part = without(&shared()).undo(&Extent::Unit(cart())).expect("an undo");
+    assert_eq!(part.units.len(), 1);
+    let mut untouched = Case::new();
+    untouched.plan.units.iter_mut().for_each(|it| it.undo.clear());
+    assert!(matches!(untouched.undo(&Extent::Run), Err(RollbackError::Nothing)));
+}
+
 #[test]
 fn an_undo_is_a_plan_of_the_program_that_makes_it() {
     let mut case = Case::new().done(&shared());
