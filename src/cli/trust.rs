@@ -140,6 +140,7 @@ impl Report {
 
 pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
     let mode = mode(args)?;
+    check_clusters(&args.clusters)?;
     let bytes = input(&args.file)?;
     let document = match document(&bytes) {
         Ok(document) => document,
@@ -180,6 +181,42 @@ fn mode(args: &Args) -> Result<Mode, CommandError> {
                 .hint("name them with --service-account NAMESPACE/NAME"))
         }
     }
+}
+
+/// A cluster has one issuer and an issuer one cluster: tokens of one would else be taken for the other's.
+fn check_clusters(clusters: &[Cluster]) -> Result<(), CommandError> {
+    let fail = |message: String| {
+        let hint = "`aws eks describe-cluster --name NAME` shows the issuer of a cluster";
+        Err(CommandError::usage(message).hint(hint))
+    };
+    for (index, one) in clusters.iter().enumerate() {
+        for other in clusters.iter().take(index) {
+            // One cluster's issuer has two hosts, with and without IPv6, and one id.
+            let same =
+                one.issuer == other.issuer || (id(&one.issuer).is_some() && id(&one.issuer) == id(&other.issuer));
+            match (same, one.arn == other.arn) {
+                (true, false) => return fail(format!("{} is given to two clusters", one.issuer)),
+                (false, true) => return fail(format!("{} is given two issuers", one.arn)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        if region(&one.issuer).is_some_and(|it| it != one.arn.region()) {
+            return fail(format!("{} is in another region than {}", one.issuer, one.arn));
+        }
+    }
+    Ok(())
+}
+
+/// The part of an EKS issuer that names its cluster: `oidc.eks.REGION.HOST/id/ID`.
+fn id(issuer: &Issuer) -> Option<&str> {
+    issuer.as_str().rsplit_once("/id/").map(|(_, id)| id)
+}
+
+/// The region of an EKS issuer: `oidc.eks.REGION.amazonaws.com`, or `oidc-eks.REGION.api.aws`.
+fn region(issuer: &Issuer) -> Option<&str> {
+    let host = issuer.as_str();
+    let rest = host.strip_prefix("oidc.eks.").or_else(|| host.strip_prefix("oidc-eks."))?;
+    rest.split('.').next()
 }
 
 /// The policy's bytes; one more character than the API takes is enough to refuse it.

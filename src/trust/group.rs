@@ -125,7 +125,8 @@ struct Piece {
 ///
 /// An exception across the whole of one side is a test of the other. One in the middle,
 /// such as one pair of names, makes two pieces: without its namespaces; and with them,
-/// without its ServiceAccounts.
+/// without its ServiceAccounts. Without case its namespaces are no pattern: the second
+/// piece then has all namespaces, and shares with the first what is in neither.
 fn pieces(grant: &Grant) -> Result<Vec<Piece>, TooComplex> {
     let rect = Rect { ns: grant.namespace.clone(), sa: grant.service_account.clone() };
     let piece = Piece { rect, ns_not: Vec::new(), sa_not: Vec::new() };
@@ -155,6 +156,12 @@ fn cut(mut piece: Piece, except: &[Except], done: &mut Vec<Piece>) -> Result<(),
             (true, true) => return Ok(()),
             (false, true) => piece.ns_not.push(namespace),
             (true, false) => piece.sa_not.push(account),
+            (false, false) if one.ignore_case => {
+                let mut inside = piece.clone();
+                inside.sa_not.push(account);
+                cut(inside, except.get(at + 1..).unwrap_or_default(), done)?;
+                piece.ns_not.push(namespace);
+            }
             (false, false) => {
                 let rest = except.get(at + 1..).unwrap_or_default();
                 for ns in meet(&piece.rect.ns, &one.namespace)? {

@@ -6,7 +6,7 @@ use crate::trust::grants::Carried;
 use crate::trust::pattern::Pattern;
 use crate::trust::policy::{Effect, Principal, Statement, Version};
 use crate::trust::reason::Code;
-use crate::trust::region::{Hole, Region, meet_all, name_patterns, product, subject_rects};
+use crate::trust::region::{Hole, Region, matches_nobody, meet_all, name_patterns, product, subject_rects};
 use crate::trust::request::{PODS_SERVICE, Request, Symbol};
 use crate::trust::value::NameGlob;
 
@@ -157,8 +157,7 @@ impl Solver {
     fn subjects(&mut self, negated: bool, globs: &[NameGlob<'_>]) -> Result<(), TooComplex> {
         if negated {
             for glob in globs {
-                // Also names that cannot exist stay left out: it costs nothing and takes no chance.
-                let rects = glob.split()?;
+                let rects = self.left_out(glob)?;
                 let hole = |rect| Hole { rect, ignore_case: glob.ignore_case };
                 self.region.holes.extend(rects.into_iter().map(hole));
             }
@@ -167,8 +166,7 @@ impl Solver {
         let mut rects = Vec::with_capacity(globs.len());
         for glob in globs {
             if self.denies {
-                // As for negations: names that cannot exist stay denied.
-                rects.extend(glob.split()?);
+                rects.extend(self.left_out(glob)?);
                 continue;
             }
             let (found, odd) = subject_rects(glob)?;
@@ -176,6 +174,16 @@ impl Solver {
             rects.extend(found);
         }
         self.region.restrict(rects)
+    }
+
+    /// What a value leaves out. Names that cannot exist stay left out: it costs nothing and takes no chance. Of a
+    /// wildcard that is meant literally its author should hear.
+    fn left_out(&mut self, glob: &NameGlob<'_>) -> Result<Vec<Rect>, TooComplex> {
+        let rects = glob.split()?;
+        if rects.iter().any(|it| matches_nobody(&it.ns, &it.sa)) {
+            self.notes.push((Code::LiteralWildcard, glob.word.range.start));
+        }
+        Ok(rects)
     }
 
     fn finish(mut self) -> Met {

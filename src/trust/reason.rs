@@ -195,18 +195,19 @@ impl Code {
                 "this Deny may hit IRSA and Pod Identity differently: narrow it to the principals that it means"
             }
             Self::DenyDefeats => {
-                "this Deny refuses every call of EKS Pod Identity: exempt it with `Bool` `aws:PrincipalIsAWSService` `false`"
+                "this Deny refuses every call of EKS Pod Identity: exempt that with `BoolIfExists` \
+             `aws:PrincipalIsAWSService` `false` (with `Bool` it would spare tokens too, which lack the key)"
             }
             Self::TooComplex => "the patterns are too intricate to be translated exactly: use fewer wildcards",
             Self::SidTwice => "another statement has the same Sid: IAM refuses to save the policy until they differ",
             Self::LiteralWildcard => {
                 "this operator takes `*` and `?` literally, and no name holds them: nobody matches; \
-             `StringLike` may be meant"
+             `StringLike` or `StringNotLike` may be meant"
             }
             Self::ImpossibleName => "no namespace or ServiceAccount can have this name: nobody matches",
             Self::NotAServiceAccount => "this is no subject of a ServiceAccount: nobody matches",
             Self::NeverTogether => "these conditions exclude each other: nobody meets them all",
-            Self::KeyNeverPresent => "a token of this provider never carries this key: nobody meets the condition",
+            Self::KeyNeverPresent => "such a token never carries this key: nobody meets the condition",
             Self::VariableWithoutValue => "this variable has no value when a token is presented: nobody matches",
             Self::NoValue => "there is no value to match: nobody meets the condition",
             Self::AudienceNotAccepted => {

@@ -159,6 +159,15 @@ pub(crate) fn subject_rects(glob: &NameGlob<'_>) -> Result<(Vec<Rect>, Option<Co
     Ok((rects, odd.or(cased.then_some(Code::IgnoreCase))))
 }
 
+/// Whether a wildcard character of one of both is meant literally, so that no names can match them.
+pub(crate) fn matches_nobody(namespace: &Pattern, service_account: &Pattern) -> bool {
+    let literal_wildcard = |pattern: &Pattern| match pattern.as_literal() {
+        Some(name) => name.contains(['*', '?']),
+        None => pattern.as_str().contains("${"),
+    };
+    literal_wildcard(namespace) || literal_wildcard(service_account)
+}
+
 /// Why no name can match a pattern, as far as a single look shows.
 fn impossible(pattern: &Pattern, namespace: bool) -> Option<Code> {
     let Some(name) = pattern.as_literal() else {

@@ -1,5 +1,6 @@
 //! Our statements as JSON text.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
@@ -42,10 +43,14 @@ impl Conditions {
     /// Tests one name. Never a negation alone: the key is tested for being there as well,
     /// so that a request without session tags does not pass.
     fn name(&mut self, key: &str, test: &Test) -> Result<(), NotExpressible> {
-        let texts = |patterns: &[Pattern]| patterns.iter().map(|it| it.as_str().to_owned()).collect();
         if !test.one_of.is_empty() {
-            let literal = test.one_of.iter().all(|it| it.as_literal().is_some());
-            self.put(if literal { "StringEquals" } else { "StringLike" }, key, texts(&test.one_of))?;
+            // `StringEquals` takes wildcards literally, as a literal has them.
+            let literal = |it: &Pattern| it.as_literal().map(Cow::into_owned);
+            let texts: Option<Vec<String>> = test.one_of.iter().map(literal).collect();
+            match texts {
+                Some(texts) => self.put("StringEquals", key, texts)?,
+                None => self.put("StringLike", key, test.one_of.iter().map(|it| it.as_str().to_owned()).collect())?,
+            }
         } else if !test.none_of.is_empty() {
             self.put("StringLike", key, vec!["*".to_owned()])?;
         }

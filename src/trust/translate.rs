@@ -121,6 +121,9 @@ impl Task<'_> {
             Mode::Tight => self.of_subjects(&movable, subjects),
             Mode::Open => Grants::default(),
         };
+        if wanted.is_empty() && self.mode == Mode::Tight {
+            return Err(Verdict::Nothing);
+        }
         let statements = if self.mode == Mode::Open {
             self.open_statement()
         } else {
@@ -166,7 +169,7 @@ impl Task<'_> {
         for subject in subjects {
             let mut ways = movable.carried_for(subject);
             if ways.is_empty() {
-                let message = format!("{subject} is not granted this role by IRSA, and so not by Pod Identity");
+                let message = format!("{subject} is not granted this role by IRSA: nothing is added for it");
                 self.note(Code::SubjectNotGranted, message);
                 continue;
             }

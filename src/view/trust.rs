@@ -72,8 +72,15 @@ fn summary(it: &Translation) -> Line {
             line![granted, strong(statements), ". Nothing in the policy has to be changed or removed."]
         }
         Verdict::Already => "Pod Identity is granted all of this already.".into(),
+        Verdict::Nothing if !it.grants.is_empty() => {
+            "IRSA grants nothing to the ServiceAccounts that were named, so that there is nothing to add.".into()
+        }
         Verdict::Nothing => {
             "IRSA grants nobody of the named clusters anything, so that Pod Identity gets nothing.".into()
+        }
+        Verdict::Held if it.reasons.iter().filter(|it| it.holds()).all(|it| it.code.blocks_saving()) => {
+            "No Pod Identity statements were made: IAM would not save the policy as it is. The role can stay on IRSA."
+                .into()
         }
         Verdict::Held => {
             "No Pod Identity statements were made: they would not grant exactly the same. The role can stay on IRSA."

@@ -60,6 +60,30 @@ fn what_is_no_policy() {
     insta::assert_snapshot!("trust_bad_cluster", whole(&["missing.json", "--cluster", "nonsense"]));
 }
 
+#[test]
+fn an_issuer_is_one_clusters_and_a_cluster_has_one_issuer() {
+    let home = Home::new();
+    let file = corpus("001-eks-doc-vpc-cni.json").display().to_string();
+    let (host, arn) = ALPHA.split_once('=').expect("an issuer and an ARN");
+    let with = |more: &str| home.run(&["trust", &file, "--cluster", ALPHA, "--cluster", more]);
+    let other = arn.replace("cluster/", "cluster/other-");
+    let dual = host.replace("oidc.eks.", "oidc-eks.").replace(".amazonaws.com", ".api.aws");
+    for (more, says) in [
+        (format!("{host}={other}"), "is given to two clusters"),
+        (format!("{dual}={other}"), "is given to two clusters"),
+        (format!("oidc.eks.us-east-1.amazonaws.com/id/OTHER={arn}"), "is given two issuers"),
+        (format!("oidc.eks.eu-west-1.amazonaws.com/id/OTHER={other}"), "is in another region than"),
+    ] {
+        let seen = with(&more);
+        assert_eq!((seen.code, seen.stdout.as_str()), (Some(2), ""), "{more}\n{}", seen.whole());
+        assert!(seen.stderr.contains(says), "{more}\n{}", seen.whole());
+    }
+    // The two hosts of a cluster that speaks IPv6 too, and the same words twice.
+    for more in [format!("{dual}={arn}"), ALPHA.to_owned()] {
+        assert_eq!(with(&more).code, Some(0), "{}", with(&more).whole());
+    }
+}
+
 fn piped(home: &Home, bytes: &[u8], more: &[&str]) -> (String, Option<i32>) {
     let mut args = vec!["trust", "-", "--cluster", ALPHA, "-o", "json"];
     args.extend(more);

@@ -154,7 +154,10 @@ fn exceptions_without_case() {
         "alpha ns/sa",
         &[],
     );
-    condition("{'StringEquals':{'P:sub':'S:ns:sa'},'StringNotEqualsIgnoreCase':{'P:sub':'S:NS:SA'}}", Nothing, "", &[]);
+    let never = "{'StringEquals':{'P:sub':'S:ns:sa'},'StringNotEqualsIgnoreCase':{'P:sub':'S:NS:SA'}}";
+    condition(never, Nothing, "", &["NEVER_TOGETHER"]);
+    let but_one = "{'StringNotEqualsIgnoreCase':{'P:sub':'S:NS:sa'}}";
+    condition(but_one, Translated, "alpha */* ~ns/sa", &["ANY_SERVICE_ACCOUNT"]);
     let but = document(&allow("{'StringLike':{'P:sub':'S:ns:*'},'StringNotEqualsIgnoreCase':{'P:sub':'S:NS:Admin'}}"));
     let grants = translated(&but).grants;
     let allows = |namespace: &str, name: &str| grants.allows(&subject(namespace, name));

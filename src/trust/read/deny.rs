@@ -21,6 +21,9 @@ pub(super) enum Denial {
     Unsure(Note),
 }
 
+/// What a Deny does, and what its author may be wrong about.
+type Denied = (Denial, Vec<Note>);
+
 impl Reader<'_> {
     /// Takes away what Deny statements take from tokens.
     ///
@@ -37,7 +40,9 @@ impl Reader<'_> {
         let arn = scope.provider_arn(cluster);
         let mut denials = Vec::new();
         for statement in self.about.web_deny.clone() {
-            let denial = self.denial(statement, names_provider(&statement.principal, &arn), request, client_ids);
+            let named = names_provider(&statement.principal, &arn);
+            let (denial, notes) = self.denial(statement, named, request, client_ids);
+            self.remarks.notes(notes);
             match denial {
                 Denial::Misses => {}
                 Denial::Takes { region, audiences } if region.carried.is_empty() => denials.push((region, audiences)),
@@ -77,20 +82,24 @@ impl Reader<'_> {
         named: Tri,
         request: Request<'_>,
         client_ids: &[String],
-    ) -> Denial {
+    ) -> Denied {
         match named {
-            Tri::No => return Denial::Misses,
-            Tri::Unsure(code) => return Denial::Unsure((code, statement.principal.at)),
+            Tri::No => return (Denial::Misses, Vec::new()),
+            Tri::Unsure(code) => return (Denial::Unsure((code, statement.principal.at)), Vec::new()),
             Tri::Yes => {}
         }
-        match conditions(statement, self.version, request, client_ids) {
-            Met::Never(_) => Denial::Misses,
-            Met::By { region, .. } if region.rects.is_empty() => Denial::Misses,
-            Met::By { region, audiences, unsure, .. } => match unsure.first() {
-                Some(note) => Denial::Unsure(*note),
-                None => Denial::Takes { region, audiences },
-            },
-        }
+        let Met::By { region, audiences, unsure, mut notes } = conditions(statement, self.version, request, client_ids)
+        else {
+            return (Denial::Misses, Vec::new());
+        };
+        // The other notes are about what grants nothing, and a Deny grants nothing anyway.
+        notes.retain(|(code, _)| *code == Code::LiteralWildcard);
+        let denial = match unsure.first() {
+            _ if region.rects.is_empty() => Denial::Misses,
+            Some(note) => Denial::Unsure(*note),
+            None => Denial::Takes { region, audiences },
+        };
+        (denial, notes)
     }
 
     /// Whether a Deny under carried conditions hits everybody by either way, such as one
@@ -102,9 +111,9 @@ impl Reader<'_> {
         }
         let issuer = cluster.issuer.as_str().to_ascii_lowercase();
         let named = names_provider(&statement.principal, &scope.provider_arn(cluster));
-        let web = self.denial(statement, named, Request::WebIdentity { issuer: &issuer }, client_ids);
+        let (web, _) = self.denial(statement, named, Request::WebIdentity { issuer: &issuer }, client_ids);
         let request = Request::PodIdentity { cluster: Some(&cluster.arn) };
-        let pods = self.denial(statement, names_pods(&statement.principal), request, &[]);
+        let (pods, _) = self.denial(statement, names_pods(&statement.principal), request, &[]);
         let (Denial::Takes { region: web, audiences }, Denial::Takes { region: pods, .. }) = (web, pods) else {
             return false;
         };

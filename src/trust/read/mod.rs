@@ -11,7 +11,7 @@ use crate::trust::grants::{Grant, Grants, Place};
 use crate::trust::matching::{Met, Tri, conditions, names_pods, names_provider};
 use crate::trust::policy::{Effect, Statement, Version};
 use crate::trust::reason::{Code, Reason};
-use crate::trust::region::Region;
+use crate::trust::region::{Region, matches_nobody};
 use crate::trust::remarks::Remarks;
 use crate::trust::request::Request;
 use crate::trust::scope::{Provider, Scope, ScopeCluster};
@@ -142,7 +142,7 @@ impl<'d> Reader<'d> {
             match names_provider(&statement.principal, &arn) {
                 Tri::No => {}
                 Tri::Unsure(code) => self.remarks.notes([(code, statement.principal.at)]),
-                Tri::Yes => allowed.extend(self.allow(statement, request, client_ids)),
+                Tri::Yes => allowed.extend(self.allow(statement, request, cluster, client_ids)),
             }
         }
         if allowed.is_empty() {
@@ -161,6 +161,9 @@ impl<'d> Reader<'d> {
             }
             Err(TooComplex) => self.remarks.notes([(Code::TooComplex, 0)]),
         }
+        // What a Deny spares by a wildcard that it takes literally is nobody.
+        let granted = self.grants.split_off(before);
+        self.grants.extend(granted.into_iter().filter(|it| !matches_nobody(&it.namespace, &it.service_account)));
         let granted = self.grants.get(before..).unwrap_or_default();
         let some = !granted.is_empty();
         if granted.iter().any(|it| it.namespace.is_any() && it.service_account.is_any()) {
@@ -174,16 +177,29 @@ impl<'d> Reader<'d> {
     }
 
     /// Solves one Allow for tokens; `None` if it grants nobody anything.
-    fn allow(&mut self, statement: &'d Statement, request: Request<'_>, client_ids: &[String]) -> Option<Allowed> {
+    fn allow(
+        &mut self,
+        statement: &'d Statement,
+        request: Request<'_>,
+        cluster: &ScopeCluster,
+        client_ids: &[String],
+    ) -> Option<Allowed> {
         match conditions(statement, self.version, request, client_ids) {
             Met::Never(notes) => {
-                self.remarks.notes(notes);
+                for (code, at) in notes {
+                    match code {
+                        Code::KeyNeverPresent => self.remarks.never_present(at, cluster.arn.name()),
+                        _ => self.remarks.notes([(code, at)]),
+                    }
+                }
                 None
             }
             Met::By { region, audiences, unsure, notes } => {
                 self.remarks.notes(notes);
                 let at = statement.range.start;
-                if region.rects.is_empty() {
+                // What cannot be computed is noted where the grants are made of it.
+                let all_hole = || !region.holes.is_empty() && region.clipped().is_ok_and(|it| it.is_empty());
+                if region.rects.is_empty() || all_hole() {
                     // Oddities of single values explain themselves; two conditions that
                     // exclude each other do not.
                     self.remarks.notes([(Code::NeverTogether, at)]);
@@ -218,7 +234,7 @@ impl<'d> Reader<'d> {
         let result = self.allowed_pods(request).and_then(|mut regions| {
             for statement in self.about.pods_deny.clone() {
                 let at = statement.range.start;
-                match self.denial(statement, names_pods(&statement.principal), request, &[]) {
+                match self.denial(statement, names_pods(&statement.principal), request, &[]).0 {
                     Denial::Misses => {}
                     Denial::Takes { region, .. } if region.carried.is_empty() => {
                         if granted && region.is_everybody() {

@@ -148,7 +148,20 @@ fn negations_become_exceptions() {
         "alpha ns/* ~ns/admin",
         &[],
     );
-    condition("{'StringEquals':{'P:sub':'S:ns:a'},'StringNotLike':{'P:sub':'S:ns:*'}}", Nothing, "", &[]);
+    let never = &["NEVER_TOGETHER"];
+    condition("{'StringEquals':{'P:sub':'S:ns:a'},'StringNotLike':{'P:sub':'S:ns:*'}}", Nothing, "", never);
+    condition("{'StringNotLike':{'P:sub':'S:*'}}", Nothing, "", never);
+    // A wildcard that is taken literally leaves out nobody who exists.
+    for but in ["S:*:default", "S:kube-system:*", "S:kube-*:*"] {
+        let one = but.replace("S:", "").replace(':', "/").replace('*', "${*}");
+        let notes = &["ANY_SERVICE_ACCOUNT", "LITERAL_WILDCARD"];
+        condition(
+            &format!("{{'StringNotEquals':{{'P:sub':'{but}'}}}}"),
+            Translated,
+            &format!("alpha */* -{one}"),
+            notes,
+        );
+    }
     condition("{'StringNotEquals':{'P:sub':[]}}", Held, "", &["CONDITION_NOT_UNDERSTOOD"]);
     // Pairs of names in several namespaces: one piece for each, and one for the rest.
     let pairs = document(&allow("{'StringNotEquals':{'P:sub':['S:n1:a','S:n2:b','S:n2:c']}}"));

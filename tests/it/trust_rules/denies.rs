@@ -148,3 +148,29 @@ fn what_pod_identity_grants_already() {
         "'Action':'A2','Condition':{'ForAllValues:StringEquals':{'aws:TagKeys':['kubernetes-namespace']}}";
     check(&pods(too_few_tags), Translated, "alpha ns/a; alpha ns/b", &[]);
 }
+
+/// An Allow of a namespace beside a Deny of everybody who is not one of its ServiceAccounts.
+fn all_but_one(more: &str) -> Document {
+    let not_one = "'StringNotEquals':{'P:sub':'S:ns:sa'}";
+    let deny = format!("{{'Effect':'Deny','Principal':'*','Action':'sts:*','Condition':{{{more}{not_one}}}}}");
+    document(&format!("{},{deny}", allow("{'StringLike':{'P:sub':'S:ns:*'}}")))
+}
+
+#[test]
+fn the_remedy_for_a_deny_keeps_what_it_denies_to_tokens() {
+    let defeated = all_but_one("");
+    check(&defeated, Held, "alpha ns/sa", &["DENY_DEFEATS"]);
+    let said = translated(&defeated).reasons.into_iter().find(|it| it.code.as_str() == "DENY_DEFEATS").unwrap().message;
+    assert!(said.contains("`BoolIfExists` `aws:PrincipalIsAWSService` `false`"), "{said}");
+    check(&all_but_one("'BoolIfExists':{'aws:PrincipalIsAWSService':'false'},"), Translated, "alpha ns/sa", &[]);
+    // A request by token is not signed, and lacks the key: `Bool` would let the others in.
+    let spared = translated(&all_but_one("'Bool':{'aws:PrincipalIsAWSService':'false'},"));
+    assert!(spared.verdict == Held || granted(&spared) == "alpha ns/*", "{}", granted(&spared));
+}
+
+#[test]
+fn a_deny_that_spares_nobody_who_exists() {
+    let deny = "{'Effect':'Deny','Principal':'F','Action':'WEB','Condition':{'StringNotEquals':{'P:sub':'S:ns:*'}}}";
+    let policy = document(&format!("{},{deny}", allow("{'StringLike':{'P:sub':'S:*'}}")));
+    check(&policy, Nothing, "", &["LITERAL_WILDCARD"]);
+}

@@ -107,3 +107,24 @@ fn pairs_that_are_no_rectangle_are_never_crossed() {
     let full = document(&allow("{'StringEquals':{'P:sub':['S:n1:a','S:n1:b','S:n2:a','S:n2:b']}}"));
     assert_eq!(translated(&full).added.len(), 1);
 }
+
+#[test]
+fn a_provider_that_is_not_named_by_its_arn() {
+    let arn = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{P}");
+    for principal in [format!("'Federated':'{P}'"), format!("'Federated':'https://{P}'"), format!("'AWS':'{arn}'")] {
+        let condition = "{'StringEquals':{'P:sub':'S:ns:sa'}}";
+        let statement =
+            format!("{{'Effect':'Allow','Principal':{{{principal}}},'Action':'WEB','Condition':{condition}}}");
+        check(&document(&statement), Nothing, "", &["PROVIDER_ELSEWHERE"]);
+    }
+}
+
+#[test]
+fn a_key_that_one_provider_lacks_is_told_of_its_cluster() {
+    let statement =
+        "{'Effect':'Allow','Principal':'FG','Action':'WEB','Condition':{'StringEquals':{'P:sub':'S:ns:sa'}}}";
+    let policy = document(statement);
+    check(&policy, Translated, "alpha ns/sa", &["KEY_NEVER_PRESENT"]);
+    let said = &translated(&policy).reasons[0].message;
+    assert_eq!(said, "a token of beta never carries this key: nobody there meets the condition");
+}

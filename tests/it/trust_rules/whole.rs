@@ -79,7 +79,9 @@ fn tight_mode_grants_the_named_ones_and_no_other() {
     assert!(it.after.allows(&asked[0]) && it.after.allows(&asked[1]) && !it.after.allows(&subject("team-a", "z")));
     assert!(it.after.iter().all(|grant| grant.carried.len() == 1));
     let none = translate(&wide, &scope(), Mode::Tight, &[]);
-    assert_eq!(none.verdict, Already);
+    assert_eq!(none.verdict, Nothing);
+    let other = translate(&wide, &scope(), Mode::Tight, &[subject("other", "x")]);
+    assert_eq!((other.verdict, codes(&other).as_slice()), (Nothing, ["SUBJECT_NOT_GRANTED"].as_slice()));
 }
 
 #[test]
