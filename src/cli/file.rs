@@ -122,10 +122,13 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 fn cannot_be_written(path: &Path, error: &io::Error) -> CommandError {
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "may this user write there?",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "is there room on the disk?",
-        _ => "is there a folder of that name?",
+    let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+    let hint = if is(&[io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]) {
+        "may this user write there?"
+    } else if is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
+        "is there room on the disk?"
+    } else {
+        "is there a folder of that name?"
     };
     CommandError::usage(format!("{} cannot be written: {error}", path.display())).hint(hint)
 }

@@ -257,7 +257,9 @@ impl<'a> Automaton<'a> {
     /// A name of a combination that no name with the unused character has, outside of `taken`.
     ///
     /// There are finitely many: a long name would have a character that only wildcards
-    /// take, and the unused one could stand there instead.
+    /// take, and the unused one could stand there instead. But there may be as many as a name
+    /// has spellings without case; one way is followed to its end before the next, and each
+    /// ends in a name, so that no more are tried than are taken.
     fn untaken(
         &self,
         matching: &[usize],
@@ -267,8 +269,8 @@ impl<'a> Automaton<'a> {
     ) -> Result<Option<String>, OverBudget> {
         let useful = self.leading_to(matching, states, next, budget)?;
         let longest: usize = self.globs.iter().map(|glob| glob.atoms.len()).sum();
-        let mut queue = VecDeque::from([(0, String::new())]);
-        while let Some((state, text)) = queue.pop_front() {
+        let mut open = vec![(0, String::new())];
+        while let Some((state, text)) = open.pop() {
             budget.spend(8 + text.len())?;
             let Some(bits) = states.get(state) else { continue };
             if self.accepted(bits) == matching && !self.taken.contains(text.as_str()) {
@@ -277,13 +279,13 @@ impl<'a> Automaton<'a> {
             if text.chars().count() >= longest {
                 continue;
             }
-            for c in &self.alphabet {
+            for c in self.alphabet.iter().rev() {
                 if let Some(target) = next.get(&(state, *c))
                     && useful.contains(target)
                 {
                     let mut longer = text.clone();
                     longer.push(*c);
-                    queue.push_back((*target, longer));
+                    open.push((*target, longer));
                 }
             }
         }

@@ -187,9 +187,10 @@ impl<'d> Reader<'d> {
         match conditions(statement, self.version, request, client_ids) {
             Met::Never(notes) => {
                 for (code, at) in notes {
-                    match code {
-                        Code::KeyNeverPresent => self.remarks.never_present(at, cluster.arn.name()),
-                        _ => self.remarks.notes([(code, at)]),
+                    if code == Code::KeyNeverPresent {
+                        self.remarks.never_present(at, cluster.arn.name());
+                    } else {
+                        self.remarks.notes([(code, at)]);
                     }
                 }
                 None
