@@ -14,7 +14,7 @@ use super::wait::patiently;
 use super::{ApplyError, Context, Halt, Options, Progress, Stop, UnitEnd, gate, unit};
 use crate::journal::{Event, Run, RunId, RunStatus, Scope, UnitStatus};
 use crate::model::Digest;
-use crate::plan::check::check;
+use crate::plan::check::{Problem, check, check_undo};
 use crate::plan::window::next_longer_than;
 use crate::plan::{Plan, Purpose, Unit, Wave, Work};
 use crate::ports::{JournalStore, World};
@@ -33,10 +33,7 @@ pub async fn apply<W: World, J: JournalStore>(
     emit: &mut dyn FnMut(Progress),
 ) -> Result<Ending, ApplyError> {
     let plan = Plan::from_bytes(bytes).map_err(|error| ApplyError::Plan(error.to_string()))?;
-    let problems = check(&plan);
-    if let Some(first) = problems.first() {
-        return Err(ApplyError::Plan(first.to_string()));
-    }
+    holds(&check(&plan))?;
     if let Some(wave) = &options.through
         && !plan.waves.iter().any(|it| it.name == *wave)
     {
@@ -130,6 +127,22 @@ async fn recognise<W: World>(
     Ok(caller.arn)
 }
 
+fn holds(problems: &[Problem]) -> Result<(), ApplyError> {
+    problems.first().map_or(Ok(()), |first| Err(ApplyError::Plan(first.to_string())))
+}
+
+/// An undo is one that was reviewed with the plan of the run that it undoes, whoever made it.
+async fn is_reviewed<J: JournalStore>(journal: &J, plan: &Plan) -> Result<(), ApplyError> {
+    let Purpose::Undo { run, plan: digest, .. } = &plan.purpose else { return Ok(()) };
+    let undone = journal.run(run).await?;
+    let unlike = || ApplyError::Plan(format!("run {run}, which it undoes, is not of the plan that it names"));
+    if undone.plan_digest != *digest {
+        return Err(unlike());
+    }
+    let original = Plan::from_bytes(undone.plan.as_bytes()).map_err(|_| unlike())?;
+    holds(&check_undo(plan, &original))
+}
+
 /// Opens the run in the journal, or finds it there.
 async fn open<J: JournalStore>(
     journal: &J,
@@ -155,6 +168,7 @@ async fn open<J: JournalStore>(
         opened_at: now,
         closed: false,
     };
+    is_reviewed(journal, plan).await?;
     journal.open_run(&run).await?;
     let status = RunStatus::of(&journal.entries(&id).await?)?;
     let undone = match run.reverts {

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use irsa_migrate::inventory::{Inventory, OwnerRef, Seen, Strategy, WorkloadKind};
-use irsa_migrate::model::{Format, Kind};
-use irsa_migrate::plan::check::check;
-use irsa_migrate::plan::{Move, Plan, Settings, Work, plan};
+use irsa_migrate::journal::{Entry, Event, RunId, Scope};
+use irsa_migrate::model::{Digest, Format, Kind};
+use irsa_migrate::plan::check::{Problem, check, check_undo};
+use irsa_migrate::plan::{Move, Plan, Settings, UnitId, Work, plan};
+use irsa_migrate::rollback::{self, Extent};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::inventories::{Fleet, trust};
+use crate::inventories::{Fleet, subject, trust};
 
 /// What the plan alone cannot tell, each with its reason. A path is that of a field, numbers left out.
 const FREE: &[(&str, &str)] = &[
@@ -204,7 +206,7 @@ fn read(value: &Value) -> Result<Plan, String> {
 }
 
 /// Makes every change there is; gives how many were made, and those that passed.
-fn alter(original: &Plan) -> (usize, Vec<(Vec<String>, Change)>) {
+fn alter(original: &Plan, problems: &dyn Fn(&Plan) -> Vec<Problem>) -> (usize, Vec<(Vec<String>, Change)>) {
     let mut value = serde_json::to_value(original).expect("JSON");
     let mut all = Vec::new();
     paths(&value, &mut Vec::new(), &mut all);
@@ -216,7 +218,7 @@ fn alter(original: &Plan) -> (usize, Vec<(Vec<String>, Change)>) {
             // What is read as the same plan is no change.
             if let Ok(plan) = read(&value)
                 && plan != *original
-                && check(&plan).is_empty()
+                && problems(&plan).is_empty()
             {
                 let field = if let Change::Missing(key) = &change { Some(key.clone()) } else { None };
                 passed.push((path.iter().cloned().chain(field).collect(), change));
@@ -229,9 +231,14 @@ fn alter(original: &Plan) -> (usize, Vec<(Vec<String>, Change)>) {
 }
 
 /// Whether only these fields may be changed, and each of them may.
-fn only_these_are_free(original: &Plan, fields: &[(&'static str, &str)], at_least: usize) {
-    assert_eq!(check(original), []);
-    let (tried, passed) = alter(original);
+fn only_these_are_free(
+    original: &Plan,
+    problems: &dyn Fn(&Plan) -> Vec<Problem>,
+    fields: &[(&'static str, &str)],
+    at_least: usize,
+) {
+    assert_eq!(problems(original), []);
+    let (tried, passed) = alter(original, problems);
     assert!(tried > at_least, "only {tried} changes were made");
     let (mut used, mut bad) = (BTreeSet::new(), Vec::new());
     for (path, change) in passed {
@@ -265,5 +272,57 @@ fn the_plan_has_every_kind_of_unit() {
 
 #[test]
 fn whatever_one_thing_is_changed_in_a_plan_it_is_refused() {
-    only_these_are_free(&planned(), FREE, 4000);
+    only_these_are_free(&planned(), &check, FREE, 4000);
+}
+
+/// What an undo and the plan that it undoes cannot tell.
+const FREE_OF_AN_UNDO: &[(&str, &str)] = &[
+    ("tool", "words: which version made it"),
+    ("notPromised", "words"),
+    ("waves.name", "words, `undo-prepare` aside"),
+    ("purpose.undo.whole", "what it leaves can be undone by another undo"),
+];
+
+/// Two undos: of all, and of one unit alone.
+pub(crate) fn undone() -> (Plan, [Plan; 2]) {
+    let original = planned();
+    let digest = Digest::of(&original.to_bytes().expect("bytes"));
+    let mut entries = Vec::new();
+    for unit in &original.units {
+        for step in 0..unit.steps.len() {
+            for event in [Event::Started, Event::Succeeded] {
+                let scope = Scope::Step { unit: unit.id.0.clone(), step };
+                let seq = entries.len() as u64 + 1;
+                entries.push(Entry { seq, at: original.taken_at, scope, event, detail: None });
+            }
+        }
+    }
+    let undo =
+        |extent: &Extent| rollback::plan(&RunId::of(&digest), &digest, &original, &entries, extent).expect("an undo");
+    let cart = UnitId::of_subject(&subject("blue", "shop", "cart"));
+    let undos = [undo(&Extent::Run), undo(&Extent::Unit(cart))];
+    (original, undos)
+}
+
+#[test]
+fn whatever_one_thing_is_changed_in_an_undo_it_is_refused() {
+    let (original, [whole, part]) = undone();
+    let problems = |undo: &Plan| [check(undo), check_undo(undo, &original)].concat();
+    only_these_are_free(&whole, &problems, FREE_OF_AN_UNDO, 2500);
+    only_these_are_free(&part, &problems, FREE_OF_AN_UNDO, 500);
+}
+
+/// Of what an undo's file alone tells, which nobody has a plan beside: what was found of a workload.
+#[test]
+fn an_undo_by_itself_is_refused_but_for_what_only_the_plan_that_it_undoes_tells() {
+    let (_, [whole, _]) = undone();
+    let (_, passed) = alter(&whole, &check);
+    let mut steps: BTreeSet<String> = BTreeSet::new();
+    for (path, _) in passed {
+        let names: Vec<&str> = path.iter().map(String::as_str).filter(|it| it.parse::<usize>().is_err()).collect();
+        if path.iter().any(|it| it == "steps") {
+            steps.insert(names.join("."));
+        }
+    }
+    assert_eq!(steps, BTreeSet::from(["units.steps.write.unrestart.before".to_owned()]));
 }

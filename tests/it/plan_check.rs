@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use irsa_migrate::findings::{Code, Finding, Severity, Target as About};
 use irsa_migrate::inventory::{WorkloadKind, WorkloadRef};
+use irsa_migrate::journal::RunId;
 use irsa_migrate::model::{AccountId, Digest};
-use irsa_migrate::plan::check::check;
+use irsa_migrate::plan::check::{check, check_undo};
 use irsa_migrate::plan::{
-    Condition, Move, Numbers, Plan, Request, RoleWork, Settings, SubjectWork, Unit, UnitId, Work, plan,
+    Condition, Move, Numbers, Plan, Purpose, Request, RoleWork, Settings, SubjectWork, Unit, UnitId, Work, plan,
 };
 use irsa_migrate::trust::Relation;
 
 use crate::inventories::{Fleet, issuer, one, role_arn, subject, trust};
-use crate::plan_altered::planned;
+use crate::plan_altered::{planned, undone};
 
 fn said(plan: &Plan) -> Vec<String> {
     check(plan).iter().map(ToString::to_string).collect()
@@ -58,13 +59,13 @@ fn added_times(unit: &mut Unit) {
 
 #[test]
 fn a_unit_without_its_undo_is_refused() {
-    refused_of(CART, |it| it.undo.clear(), "its undo are 0 long, and its work needs 4");
-    refused_of(SHARED, |it| it.undo.clear(), "its undo are 0 long, and its work needs 1");
+    refused_of(CART, |it| it.undo.clear(), "it has 0 undo steps, and its work needs 4");
+    refused_of(SHARED, |it| it.undo.clear(), "it has 0 undo steps, and its work needs 1");
     let mut none = planned();
     none.units.iter_mut().for_each(|it| it.undo.clear());
     assert_eq!(said(&none).len(), none.units.len());
     let doubled = |it: &mut Unit| it.undo.extend(it.undo.clone());
-    refused_of(SHARED, doubled, "its undo are 2 long, and its work needs 1");
+    refused_of(SHARED, doubled, "it has 2 undo steps, and its work needs 1");
 }
 
 #[test]
@@ -73,19 +74,15 @@ fn steps_that_its_work_does_not_make_are_refused() {
         it.steps.extend(it.undo.clone());
         added_times(it);
     };
-    refused_of(SHARED, both, "its steps are 2 long, and its work needs 1");
+    refused_of(SHARED, both, "it has 2 steps, and its work needs 1");
     let swap = |it: &mut Unit| it.steps.swap(0, 1);
-    refused_of(CART, swap, "its steps have \"effective\" where its work needs \"associate\"");
-    refused_of(
-        CART,
-        |it| it.steps[0].when = None,
-        "what has to hold before \"associate\" of its steps is not what its work needs",
-    );
-    refused_of(SHARED, |it| it.steps[0].write = None, "what \"prepare\" of its steps sends is not what its work needs");
+    refused_of(CART, swap, "it has the step \"effective\" where its work needs \"associate\"");
+    refused_of(CART, |it| it.steps[0].when = None, "its step \"associate\" does not wait for what its work needs");
+    refused_of(SHARED, |it| it.steps[0].write = None, "its step \"prepare\" does not send what its work needs");
     let remove = |it: &mut Unit| it.steps[0].write = Some(Request::RemoveTrust { role_arn: role_arn("shared") });
-    refused_of(SHARED, remove, "what \"prepare\" of its steps sends is not what its work needs");
+    refused_of(SHARED, remove, "its step \"prepare\" does not send what its work needs");
     let early = |it: &mut Unit| it.steps[0].until = Condition::TrustSeen { role_arn: role_arn("shared") };
-    refused_of(SHARED, early, "what ends \"prepare\" of its steps is not what its work needs");
+    refused_of(SHARED, early, "its step \"prepare\" does not end with what its work needs");
 }
 
 #[test]
@@ -94,12 +91,12 @@ fn an_undo_that_looks_for_another_mark_is_refused() {
         let Some(Request::DeleteAssociation { tags, .. }) = &mut it.undo[0].write else { panic!("a switch") };
         *tags = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
     };
-    refused_of(CART, tagged, "what \"dissociate\" of its undo sends is not what its work needs");
+    refused_of(CART, tagged, "its undo step \"dissociate\" does not send what its work needs");
     let unrestart = |it: &mut Unit, change: &dyn Fn(&mut Option<String>, &mut Vec<String>)| {
         let Some(Request::Unrestart { before, stamps, .. }) = &mut it.undo[2].write else { panic!("a restart") };
         change(before, stamps);
     };
-    let wanted = "what \"put back Deployment shop/cart\" of its undo sends is not what its work needs";
+    let wanted = "its undo step \"put back Deployment shop/cart\" does not send what its work needs";
     refused_of(CART, |it| unrestart(it, &|_, stamps| stamps[0] = "x".into()), wanted);
     refused_of(CART, |it| unrestart(it, &|before, _| *before = Some("another".into())), wanted);
     // A plan of which the mark is another one throughout is another plan's.
@@ -109,11 +106,11 @@ fn an_undo_that_looks_for_another_mark_is_refused() {
             let Some(Request::Restart { stamps, .. }) = &mut it.steps[2].write else { panic!("a restart") };
             *stamps = (0..100).map(|it| it.to_string()).collect();
         },
-        "what \"restart Deployment shop/cart\" of its steps sends is not what its work needs",
+        "its step \"restart Deployment shop/cart\" does not send what its work needs",
     );
     refused(
         |it| it.inventory = it.settings.clone(),
-        &format!("{CART}: what \"associate\" of its steps sends is not what its work needs"),
+        &format!("{CART}: its step \"associate\" does not send what its work needs"),
     );
 }
 
@@ -144,9 +141,7 @@ fn times_are_those_of_the_plans_numbers() {
     refused_of(
         CART,
         timed(1, 0, 0),
-        &format!(
-            "\"effective\" of its steps is said to take 0 s, 0 s at most, and takes 26 s, 600 s at most {numbers}"
-        ),
+        &format!("its step \"effective\" is said to take 0 s, 0 s at most, and takes 26 s, 600 s at most {numbers}"),
     );
     // Three pods are rolled in one, two or three rounds of 20 s each, and for as long as Kubernetes has patience.
     let restart = |expected: u64, timeout: u64| {
@@ -383,4 +378,47 @@ fn a_blocker_that_nobody_answers_for_is_refused() {
     let mut plan = planned();
     unit_of(&mut plan, SHARED).notices.push(Finding::new(Code::RoleOwned, About::Role(role_arn("shared")), ""));
     assert_eq!(said(&plan), Vec::<String>::new());
+}
+
+/// What only the file of an undo can say.
+#[test]
+fn an_undo_that_undoes_no_run_or_more_than_one_is_refused() {
+    let altered = |change: &dyn Fn(&mut Plan)| {
+        let (original, [mut whole, _]) = undone();
+        change(&mut whole);
+        let beside = check_undo(&whole, &original);
+        [said(&whole), beside.iter().map(ToString::to_string).collect()].concat()
+    };
+    let named = |it: &mut Plan| {
+        let Purpose::Undo { run, .. } = &mut it.purpose else { panic!("an undo") };
+        *run = RunId::of(&it.settings);
+    };
+    assert_eq!(altered(&named), ["the run that it undoes is not named by the digest of that run's plan"]);
+    let again = |it: &mut Plan| unit_of(it, CART).undo = unit_of(it, CART).steps.clone();
+    assert_eq!(altered(&again), [format!("{CART}: it has 4 undo steps, and its work needs 0")]);
+    let needless = |it: &mut Plan| unit_of(it, SHARED).needs.clear();
+    assert_eq!(altered(&needless), [format!("{SHARED}: it needs other units than its work does")]);
+    let late = |it: &mut Plan| it.waves.reverse();
+    let said = altered(&late);
+    assert!(said.contains(&format!("{SHARED}: it needs a unit that is not in an earlier wave")), "{said:#?}");
+    let wanted = format!("{CART}: its steps are not the undo in the plan that is undone");
+    let other = |it: &mut Plan| {
+        let Some(Request::Unrestart { before, .. }) = &mut unit_of(it, CART).steps[2].write else {
+            panic!("a restart")
+        };
+        *before = None;
+    };
+    assert_eq!(altered(&other), [wanted]);
+    let holding = |it: &mut Plan| it.held = planned().held;
+    let wanted = "it is not made with the clusters, rules and numbers of the plan that it undoes";
+    assert_eq!(altered(&holding), [wanted]);
+    // A ServiceAccount that the role was given to is looked at, whether or not it is undone as well.
+    let forgotten = |it: &mut Plan| {
+        let Some(Condition::RoleUnused { subjects, .. }) = &mut unit_of(it, SHARED).steps[0].when else {
+            panic!("a role")
+        };
+        subjects.pop();
+    };
+    let wanted = "its step \"restore trust\" does not wait for what its work needs";
+    assert!(altered(&forgotten).contains(&format!("{SHARED}: {wanted}")));
 }

@@ -3,7 +3,9 @@
 use irsa_migrate::apply::{ApplyError, Ending, Why};
 use irsa_migrate::journal::{Event, Scope, UnitStatus};
 use irsa_migrate::model::Subject;
-use irsa_migrate::plan::{Plan, UnitId, Work};
+use irsa_migrate::plan::check::check;
+use irsa_migrate::plan::{Plan, Purpose, Request, UnitId, Work};
+use irsa_migrate::ports::JournalStore as _;
 use irsa_migrate::rollback::Extent;
 use irsa_migrate::sim::{Happening, JournalFault, MemoryJournal, Sim};
 
@@ -165,4 +167,38 @@ fn where_a_part_is_undone_the_rest_goes_on() {
     let steps = case.plan.unit(&case.cart()).expect("the unit").steps.len();
     let status = status(&case.sim, &case.journal, &case.plan);
     assert_eq!(status.unit(&case.cart().0, steps), UnitStatus::Undone);
+}
+
+/// An undo's file may be right by itself, and not be what was reviewed with the plan.
+#[test]
+fn an_undo_that_was_not_reviewed_is_refused() {
+    let case = Case::through(None);
+    let refused = |undo: &Plan| {
+        assert_eq!(check(undo), []);
+        let writes = case.sim.world().writes();
+        let ended = carry_out_through(&case.sim, &case.journal, undo, None).0;
+        let Err(ApplyError::Plan(said)) = ended else { panic!("{ended:?}") };
+        assert_eq!(case.sim.world().writes(), writes);
+        assert_eq!(case.sim.run(case.journal.runs()).unwrap().unwrap().len(), 1, "no run was opened for it");
+        said
+    };
+    let mut stamped = case.undo();
+    let steps = stamped.units.iter_mut().flat_map(|it| &mut it.steps);
+    for step in steps {
+        if let Some(Request::Unrestart { before, .. }) = &mut step.write {
+            *before = Some("someone-elses".to_owned());
+        }
+    }
+    let wanted = ": its steps are not the undo in the plan that is undone";
+    assert!(refused(&stamped).ends_with(wanted), "{}", refused(&stamped));
+    let mut patient = case.undo();
+    patient.numbers.observe_after += 1;
+    assert_eq!(refused(&patient), "it is not made with the clusters, rules and numbers of the plan that it undoes");
+    let mut renamed = case.undo();
+    let Purpose::Undo { run, plan, .. } = &mut renamed.purpose else { panic!("an undo") };
+    let digest = format!("{}{}", plan.short(12), "0".repeat(52));
+    *plan = serde_json::from_value(digest.into()).unwrap();
+    let wanted = format!("run {run}, which it undoes, is not of the plan that it names");
+    assert_eq!(refused(&renamed), wanted);
+    assert_eq!(case.carry_out(&case.undo()).why, Why::Ended);
 }

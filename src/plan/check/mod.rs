@@ -9,9 +9,12 @@
 mod role;
 mod steps;
 mod subject;
+mod undo;
 mod whole;
 
 use std::fmt;
+
+pub use undo::check_undo;
 
 use super::settings::RestartRule;
 use super::step::{Unit, UnitId, Work};

@@ -18,10 +18,10 @@ impl Checker<'_> {
         let Some(made) = made else { return self.say_of(unit, "its cluster is not in the plan") };
         // An undo's steps are what undoes the unit of the plan that is undone, and nothing undoes them.
         let (wanted, wanted_undo) = if self.is_undo() { (made.back, Vec::new()) } else { (made.forth, made.back) };
-        if let Some(what) = difference("steps", &unit.steps, &wanted) {
+        if let Some(what) = difference("step", &unit.steps, &wanted) {
             self.say_of(unit, what);
         }
-        if let Some(what) = difference("undo", &unit.undo, &wanted_undo) {
+        if let Some(what) = difference("undo step", &unit.undo, &wanted_undo) {
             self.say_of(unit, what);
         }
     }
@@ -84,26 +84,26 @@ fn found(workload: &PinnedWorkload, step: Option<&Step>) -> Found {
     }
 }
 
-/// The first thing in a list of steps that is not as the unit's work makes it.
-fn difference(list: &str, steps: &[Step], wanted: &[Step]) -> Option<String> {
+/// The first of some steps that is not as the unit's work makes it; `kind` is what one of them is called.
+fn difference(kind: &str, steps: &[Step], wanted: &[Step]) -> Option<String> {
     if steps.len() != wanted.len() {
         let (has, needs) = (steps.len(), wanted.len());
-        return Some(format!("its {list} are {has} long, and its work needs {needs}"));
+        return Some(format!("it has {has} {kind}s, and its work needs {needs}"));
     }
     let differs = |(step, wanted): &(&Step, &Step)| step != wanted;
     let (step, wanted) = steps.iter().zip(wanted).find(differs)?;
     let name = &wanted.name;
     Some(if step.name != *name {
-        format!("its {list} have {:?} where its work needs {name:?}", step.name)
+        format!("it has the {kind} {:?} where its work needs {name:?}", step.name)
     } else if step.when != wanted.when {
-        format!("what has to hold before {name:?} of its {list} is not what its work needs")
+        format!("its {kind} {name:?} does not wait for what its work needs")
     } else if step.write != wanted.write {
-        format!("what {name:?} of its {list} sends is not what its work needs")
+        format!("its {kind} {name:?} does not send what its work needs")
     } else if step.until != wanted.until {
-        format!("what ends {name:?} of its {list} is not what its work needs")
+        format!("its {kind} {name:?} does not end with what its work needs")
     } else {
         let times = |it: &Step| format!("{} s, {} s at most", it.expected_seconds, it.timeout_seconds);
         let (has, needs) = (times(step), times(wanted));
-        format!("{name:?} of its {list} is said to take {has}, and takes {needs} by the plan's numbers")
+        format!("its {kind} {name:?} is said to take {has}, and takes {needs} by the plan's numbers")
     })
 }
