@@ -44,7 +44,7 @@ impl Access {
 
     /// Finds the way to these clusters, each an ARN or a name.
     pub(crate) async fn connect(&self, clusters: &[String], settings: &Settings) -> Result<Live, CommandError> {
-        let mut at: Vec<ClusterAt> = clusters.iter().map(|it| self.cluster(it, settings)).collect();
+        let mut at: Vec<ClusterAt> = clusters.iter().map(|it| self.cluster(it, settings)).collect::<Result<_, _>>()?;
         self.contexts(clusters, &mut at)?;
         let account = at.iter().find_map(|it| match &it.cluster {
             ClusterName::Arn(arn) => Some(arn.account()),
@@ -68,13 +68,22 @@ impl Access {
         })
     }
 
-    fn cluster(&self, word: &str, settings: &Settings) -> ClusterAt {
+    fn cluster(&self, word: &str, settings: &Settings) -> Result<ClusterAt, CommandError> {
         let cluster = match ClusterArn::parse(word) {
+            Ok(arn) if self.region.as_ref().is_some_and(|region| arn.region() != region) => {
+                let message = format!("{arn} is not in the region that --region names");
+                return Err(CommandError::usage(message).hint("an ARN needs no --region"));
+            }
             Ok(arn) => ClusterName::Arn(arn),
+            // No cluster's name holds a colon.
+            Err(error) if word.contains(':') => {
+                let hint = "`aws eks describe-cluster --name NAME` shows a cluster's ARN";
+                return Err(CommandError::usage(error.to_string()).hint(hint));
+            }
             Err(_) => ClusterName::Name(word.to_owned()),
         };
         let context = self.in_settings(&cluster, settings).and_then(|(_, it)| it.context.clone());
-        ClusterAt { cluster, context }
+        Ok(ClusterAt { cluster, context })
     }
 
     /// What the settings say of a cluster.

@@ -57,7 +57,8 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
         printer.say("There is nothing to do in this plan.");
         return Ok(Exit::Done);
     }
-    agreed(&file, digest.as_deref(), "Carry this plan out?", printer)?;
+    let shown = "`irsa-migrate show PLAN` prints the plan and its digest";
+    agreed(&file, digest.as_deref(), "Carry this plan out?", shown, printer)?;
     let settings = args.access.settings()?;
     let clusters: Vec<String> = file.plan.clusters.iter().map(|it| it.arn.to_string()).collect();
     let world = args.access.connect(&clusters, &settings).await?;
@@ -129,11 +130,13 @@ fn known_wave(wave: Option<&str>, plan: &Plan) -> Result<(), CommandError> {
     Err(CommandError::usage(format!("the plan has no wave {wave:?}")).hint(format!("its waves: {}", names.join(", "))))
 }
 
-/// Whether a person has said yes to exactly this plan: by its digest, or by answering.
+/// Whether a person has said yes to exactly this plan: by its digest, or by answering. `shown` says how to see it
+/// where nobody can be asked.
 pub(crate) fn agreed(
     file: &PlanFile,
     digest: Option<&str>,
     question: &str,
+    shown: &str,
     printer: Printer,
 ) -> Result<(), CommandError> {
     if let Some(quote) = digest {
@@ -150,7 +153,7 @@ pub(crate) fn agreed(
     }
     if !printer.is_interactive() {
         let message = "there is no terminal to ask, so --digest must say which plan was reviewed";
-        return Err(CommandError::usage(message).hint("`irsa-migrate show PLAN` prints the plan and its digest"));
+        return Err(CommandError::usage(message).hint(shown));
     }
     printer.tell(&view::plan::in_short(&file.plan, &file.digest));
     if printer.ask(question) {

@@ -16,7 +16,8 @@ use crate::plan::settings::Effective;
 /// Write the least rights that scan and apply need: IAM policies and Kubernetes RBAC
 ///
 /// The rights follow from the calls that the program makes, and no call is made to write them. With --plan
-/// they are those of that plan, its rollback included: its clusters, its roles, and no more.
+/// they are those of that plan, its rollback included: its clusters, its roles, and no more. The probes' dry runs are
+/// fenced in by a ValidatingAdmissionPolicy, which Kubernetes has from 1.30 on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What is to be done with them; both where it is not said

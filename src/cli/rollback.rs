@@ -55,14 +55,18 @@ pub(crate) async fn run(args: &Args, printer: Printer) -> Result<Exit, CommandEr
     if args.dry_run {
         let doc = view::plan::plan(&file.plan, &file.digest);
         printer.show(args.output, &doc, || view::plan::json(&file.plan, &file.digest))?;
+        let digest = file.digest.short(12);
+        printer.say(&format!(
+            "This was the dry run: with --digest {digest} in place of --dry-run the same command carries it out."
+        ));
         return Ok(Exit::Done);
     }
     if !args.yes {
         if args.digest.is_none() && printer.is_interactive() {
             printer.tell(&view::plan::plan(&file.plan, &file.digest));
         }
-        agreed(&file, args.digest.as_deref(), "Undo this?", printer)
-            .map_err(|error| error.hint("`rollback --dry-run` shows the undo and its digest; --yes asks no more"))?;
+        let shown = "`rollback --dry-run` shows the undo and its digest; --yes asks no more";
+        agreed(&file, args.digest.as_deref(), "Undo this?", shown, printer)?;
     }
     let settings = args.access.settings()?;
     let clusters: Vec<String> = file.plan.clusters.iter().map(|it| it.arn.to_string()).collect();
@@ -128,9 +132,9 @@ fn unit(plan: &Plan, word: &str) -> Result<UnitId, CommandError> {
         [] => Err(CommandError::usage(format!("the run has no unit {word:?}"))
             .hint("`irsa-migrate status RUN` lists its units")),
         several => {
-            let ids: Vec<&str> = several.iter().map(|it| it.id.0.as_str()).collect();
+            let called: Vec<String> = several.iter().map(|it| names.unit(it)).collect();
             Err(CommandError::usage(format!("{word:?} may mean several units"))
-                .hint(format!("give one of {}", ids.join(", "))))
+                .hint(format!("give one of {}", called.join(", "))))
         }
     }
 }

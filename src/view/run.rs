@@ -139,7 +139,10 @@ fn facts(it: &Seen) -> Block {
     if !it.plan.held.is_empty() {
         facts.push((
             "held",
-            Line::from(format!("{}, told by `irsa-migrate show {}`", count(it.plan.held.len(), "thing"), it.run.id)),
+            line![
+                format!("{}, told by ", count(it.plan.held.len(), "thing")),
+                name(format!("irsa-migrate show {}", it.run.id))
+            ],
         ));
     }
     Block::Facts(facts)
