@@ -1,6 +1,7 @@
 //! `rehearse`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::apply::may_be_carried_out;
 use super::error::CommandError;
@@ -11,12 +12,13 @@ use crate::inventory::Inventory;
 use crate::plan::Purpose;
 use crate::rehearse::{self, Faults, Report, Telling};
 use crate::view;
+use crate::view::words::{count, seconds};
 
 /// The inventory that is looked for beside a plan.
 const INVENTORY: &str = "inventory.json";
 
-/// How many cases go by until the next is told of.
-const CASES_BETWEEN: usize = 250;
+/// How long cases are tried until their speed is worth a word.
+const SPEED_KNOWN: Duration = Duration::from_secs(5);
 
 /// Rehearse a plan on a simulated twin of its inventory: nothing real is touched
 ///
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
         printer.say("There is nothing to do in this plan.");
         return Ok(Exit::Done);
     }
-    let mut teller = Teller { spinner: printer.spinner(), printer, shape: 0 };
+    let mut teller = Teller::new(printer);
     let faults = if args.without_faults { Faults::None } else { Faults::Every };
     let report = rehearse::rehearse(&file.plan, &file.digest, &inventory, faults, &mut |it| teller.tell(&it))?;
     teller.spinner.end();
@@ -98,36 +100,82 @@ fn inventory(args: &Args, file: &PlanFile) -> Result<Inventory, CommandError> {
         .hint("--inventory names the one that the plan was made from; if it is lost, scan and plan again"))
 }
 
-/// Says how far it is: at the foot of a terminal, else a line now and then.
+/// Says how far it is: at the foot of a terminal, else a line for each part that begins or ends.
 struct Teller {
     printer: Printer,
     spinner: Spinner,
-    /// The shape that was told of last.
-    shape: usize,
+    /// The part that was told of last: a run goes on in the same part after a window was waited for.
+    part: &'static str,
+    /// Since when faults are tried.
+    since: Instant,
+    shapes: usize,
+    shapes_done: usize,
+    cases: usize,
 }
 
 impl Teller {
+    fn new(printer: Printer) -> Self {
+        let (spinner, since) = (printer.spinner(), Instant::now());
+        Self { printer, spinner, part: "", since, shapes: 0, shapes_done: 0, cases: 0 }
+    }
+
     fn tell(&mut self, telling: &Telling<'_>) {
         match telling {
-            Telling::Unit { done, of } => self.step(&format!("the whole plan: {done} of {of} units"), *done == 1),
-            Telling::Undone { done, of } => self.step(&format!("its undo: {done} of {of} units"), *done == 1),
-            Telling::Watched { done, of } => self.step(&format!("role by role, watched: {done} of {of}"), *done == 1),
-            Telling::Cases { number, of, shape, tried } => {
-                let first = *number != self.shape;
-                self.shape = *number;
-                if first || tried % CASES_BETWEEN == 0 {
-                    self.step(&format!("faults on shape {number} of {of} ({shape}): {tried} cases"), first);
-                }
+            Telling::Unit { done, of } => self.part("the whole plan", *done, *of, "units"),
+            Telling::Undone { done, of } => self.part("its undo", *done, *of, "units"),
+            Telling::Watched { done, of } => self.part("role by role, watched", *done, *of, "roles"),
+            Telling::Counted { shapes, cases } => {
+                (self.since, self.shapes, self.cases) = (Instant::now(), *shapes, *cases);
+                let what = format!("{} on {}", count(*cases, "case"), count(*shapes, "shape"));
+                self.spinner.say(&format!("Rehearsing faults: {what}; --without-faults leaves them out"));
+            }
+            Telling::Begun { number, shape, cases } => {
+                self.line(&format!(
+                    "Rehearsing shape {number} of {} ({shape}): {}",
+                    self.shapes,
+                    count(*cases, "case")
+                ));
+            }
+            Telling::Tried { cases } => self.spinner.tell(&self.so_far(*cases)),
+            Telling::Ended { number, trial } => {
+                self.shapes_done += 1;
+                let found = match (&trial.skipped, trial.failed) {
+                    (Some(why), _) => format!("not tried: {why}"),
+                    (None, 0) => "all well".to_owned(),
+                    (None, failed) => format!("a promise was broken in {}", count(failed, "case")),
+                };
+                let tried = count(trial.cases(), "case");
+                self.line(&format!("Rehearsed shape {number} of {}: {tried}, {found}", self.shapes));
             }
         }
     }
 
-    /// Where nothing can be painted over, the beginnings alone are told.
-    fn step(&self, what: &str, first: bool) {
-        self.spinner.tell(what);
-        if first && !self.printer.has_terminal() {
-            let what = what.rsplit_once(": ").map_or(what, |it| it.0);
-            self.printer.say(&format!("Rehearsing {what}"));
+    fn part(&mut self, part: &'static str, done: usize, of: usize, what: &str) {
+        self.spinner.tell(&format!("{part}: {done} of {of} {what}"));
+        if part != self.part {
+            self.part = part;
+            self.line(&format!("Rehearsing {part}"));
+        }
+    }
+
+    /// How many cases were tried, since when, and how long the others would take at that speed.
+    fn so_far(&self, tried: usize) -> String {
+        let (cases, shapes_done, shapes) = (self.cases, self.shapes_done, self.shapes);
+        let took = self.since.elapsed();
+        let left = if took < SPEED_KNOWN {
+            String::new()
+        } else {
+            let left = took.as_secs().saturating_mul(cases.saturating_sub(tried) as u64) / tried.max(1) as u64;
+            format!(", about {} left", seconds(left))
+        };
+        let took = seconds(took.as_secs());
+        format!("faults: {tried} of {cases} cases, {shapes_done} of {shapes} shapes; {took}{left}")
+    }
+
+    /// A line where nothing can be painted over.
+    fn line(&self, line: &str) {
+        if !self.printer.has_terminal() {
+            self.printer.say(line);
         }
     }
 }

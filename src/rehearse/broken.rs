@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::promise::Promise;
 use crate::model::Subject;
 use crate::plan::{Numbers, Plan, Work};
 use crate::sim::{Call, Lag, Sim, Violation, World};
@@ -20,7 +21,11 @@ pub fn broken_promises(sim: &Sim, plan: &Plan) -> Vec<String> {
     let is_excused = |it: &Violation| {
         is_asked_for(plan, it) || is_refused(&world, &plan.numbers, it) || is_of_a_late_webhook(&world, plan, it)
     };
-    world.violations().iter().filter(|it| !is_excused(it)).map(ToString::to_string).collect()
+    let line = |it: &Violation| {
+        let led = it.led_by.iter().map(|it| format!("\n    {it}")).collect::<String>();
+        format!("{}: after call {}: {}{led}", Promise::of(it), it.after_call, it.what)
+    };
+    world.violations().iter().filter(|it| !is_excused(it)).map(line).collect()
 }
 
 /// New access to a role for which the settings ask for it, and the plan says so.

@@ -5,14 +5,15 @@ use std::fmt;
 
 use super::broken::{broken_promises, is_late_webhook};
 use super::orders::out_of_order;
+use super::promise::Promise;
 use super::restored::{Undone, not_restored};
 use crate::apply::{ApplyError, Ending, Options, Progress, Stop, Why, apply};
 use crate::journal::{RunId, RunStatus, UnitStatus};
 use crate::model::Digest;
-use crate::plan::{Plan, Unit};
+use crate::plan::{Plan, Unit, Work};
 use crate::ports::JournalStore as _;
 use crate::rollback::{self, Extent, RollbackError};
-use crate::sim::{Fault, JournalFault, MemoryJournal, Sim, Stopped};
+use crate::sim::{Fault, Field, JournalFault, MemoryJournal, Sim, Stopped};
 
 /// How often a person carries a plan on before giving up.
 const TRIES: usize = 4;
@@ -137,6 +138,30 @@ impl Stage {
         with_follow_ups(disturbances)
     }
 
+    /// How many cases [`calls`](Self::calls) and [`entries`](Self::entries) are.
+    #[must_use]
+    pub fn number_of_cases(&self) -> u64 {
+        let calls = (self.last_call + 1).saturating_sub(self.first_call);
+        let of = |faults: usize| u64::try_from(faults * FollowUp::ALL.len()).unwrap_or(u64::MAX);
+        calls * of(Fault::ALL.len()) + self.entries * of(JournalFault::ALL.len())
+    }
+
+    /// How many calls a rollback of the whole plan makes if nothing goes wrong; 0 where there is nothing to
+    /// undo.
+    ///
+    /// # Errors
+    /// There is no undo.
+    pub fn calls_of_rollback(&self) -> Result<u64, String> {
+        let (done, written) = &self.done;
+        let sim = done.fork();
+        let journal = written.fork(sim.clone());
+        let Some(undo) = self.undo(&sim, &journal)? else { return Ok(0) };
+        let before = sim.world().history().number_of_calls();
+        first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
+        let calls = sim.world().history().number_of_calls() - before;
+        Ok(calls)
+    }
+
     /// Tries one case.
     ///
     /// # Errors
@@ -148,13 +173,15 @@ impl Stage {
         first_attempt(&sim, &journal, &self.bytes);
         if case.follow_up == FollowUp::ResumeThenRollback {
             let ended = until_ended(&sim, &journal, &self.plan).and_then(|()| self.all_done(&sim, &journal));
-            if ended.is_err() && !self.may_pause(&sim, &journal)? {
-                return ended;
+            match ended {
+                Ok(()) => self.as_undisturbed(&sim).and_then(|()| self.unbroken(&sim, None))?,
+                Err(why) if !self.may_pause(&sim, &journal)? => return Err(why),
+                Err(_) => {}
             }
         }
         let undo = self.undo(&sim, &journal)?;
         if let Some(undo) = &undo {
-            until_ended(&sim, &journal, undo)?;
+            until_undone(&sim, &journal, undo)?;
         }
         self.as_before(&sim, &journal, undo.as_ref())?;
         self.unbroken(&sim, undo.as_ref())
@@ -181,7 +208,7 @@ impl Stage {
         disturb(&sim, &journal, Disturbance::Call(number, fault));
         first_attempt(&sim, &journal, &undo.to_bytes().map_err(|error| error.to_string())?);
         let hit = sim.world().history().calls().any(|it| it.number == number && it.fault.is_some());
-        until_ended(&sim, &journal, &undo)?;
+        until_undone(&sim, &journal, &undo)?;
         self.as_before(&sim, &journal, Some(&undo))?;
         self.unbroken(&sim, Some(&undo))?;
         Ok(hit)
@@ -202,6 +229,29 @@ impl Stage {
         }
     }
 
+    /// Going on has led to where a run without any disturbance leads. Stamps are left out: a restart whose
+    /// outcome was open may have taken another of those that the plan says. So are pods where other people
+    /// make some.
+    fn as_undisturbed(&self, sim: &Sim) -> Result<(), String> {
+        let (done, now) = (self.done.0.world(), sim.world());
+        let alone = done.last_foreign_since(&self.sim.world()).is_none();
+        let is_compared = |field: &Field| match field {
+            Field::Association(_) | Field::Annotation(_) => true,
+            Field::Modes(..) => alone,
+            // Trust policies are compared below, letter by letter.
+            Field::Trust(_) | Field::Stamp(..) | Field::Image(..) => false,
+        };
+        let differences = now.differences_since(&done).into_iter().filter(|it| is_compared(&it.of)).map(|it| it.line);
+        let trust = self.plan.units.iter().filter_map(|it| match &it.work {
+            Work::Role(work) if now.trust_now(&work.role_arn) != done.trust_now(&work.role_arn) => {
+                Some(format!("trust of {} is not what it would be", work.role_arn))
+            }
+            Work::Role(_) | Work::ServiceAccount(_) => None,
+        });
+        let other: Vec<String> = differences.chain(trust).collect();
+        if other.is_empty() { Ok(()) } else { Err(format!("after going on, not as undisturbed: {}", other.join("; "))) }
+    }
+
     /// The third promise, after the run of `undo`, or where there was nothing to undo.
     fn as_before(&self, sim: &Sim, journal: &MemoryJournal, undo: Option<&Plan>) -> Result<(), String> {
         let told = match undo {
@@ -210,7 +260,11 @@ impl Stage {
         };
         let undone = told.as_ref().map(|(plan, run, status)| Undone { plan, run, status });
         let broken = not_restored(&self.sim.world(), &sim.world(), undone);
-        if broken.is_empty() { Ok(()) } else { Err(format!("after rolling back: {broken:?}")) }
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{}: not as before: {}", Promise::UndoAtAnyPoint, broken.join("; ")))
+        }
     }
 
     /// No promise was broken at any moment, and nothing was sent that neither plan says.
@@ -223,9 +277,10 @@ impl Stage {
         let plans: Vec<(&RunId, &Plan)> =
             std::iter::once((&run, &self.plan)).chain(undo.as_ref().map(|(run, plan)| (run, *plan))).collect();
         let mut broken = broken_promises(sim, &self.plan);
-        broken.extend(out_of_order(sim.world().history(), &plans));
+        let out_of_order = out_of_order(sim.world().history(), &plans);
+        broken.extend(out_of_order.iter().map(|it| format!("{}: {it}", Promise::AsReviewed)));
         broken.truncate(3);
-        if broken.is_empty() { Ok(()) } else { Err(format!("broken: {}", broken.join("\n"))) }
+        if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
     }
 
     /// Where a webhook is later than the settle time, a unit may fail for good: as many restarts as were planned
@@ -293,6 +348,11 @@ fn until_ended(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<(), St
         }
     }
     Err(format!("does not end: {:?}", stuck(&status(sim, journal, plan)?, plan, |_| false)))
+}
+
+/// Carries the plan of an undo out likewise.
+fn until_undone(sim: &Sim, journal: &MemoryJournal, undo: &Plan) -> Result<(), String> {
+    until_ended(sim, journal, undo).map_err(|why| format!("{}: the undo {why}", Promise::UndoAtAnyPoint))
 }
 
 fn status(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Result<RunStatus, String> {

@@ -9,8 +9,10 @@
 
 mod broken;
 mod case;
+mod gaps;
 mod nominal;
 mod orders;
+mod promise;
 mod report;
 mod restored;
 mod shape;
@@ -26,7 +28,9 @@ use serde::Serialize;
 
 pub use broken::{broken_promises, is_late_webhook};
 pub use case::{Case, Disturbance, FollowUp, Stage};
+pub use nominal::there_and_back;
 pub use orders::out_of_order;
+pub use promise::{Broken, Promise};
 pub use report::{Gap, Left, Nominal, Report, Trial, WaveTime};
 pub use restored::{Undone, not_restored};
 pub use shape::Shape;
@@ -75,16 +79,33 @@ pub enum Telling<'a> {
         /// Of how many.
         of: usize,
     },
-    /// More cases were tried on a shape.
-    Cases {
+    /// So much will be tried.
+    Counted {
+        /// How many shapes.
+        shapes: usize,
+        /// How many cases on all of them.
+        cases: usize,
+    },
+    /// A shape begins to be tried.
+    Begun {
         /// Which shape, from 1.
         number: usize,
-        /// Of how many.
-        of: usize,
         /// The shape.
         shape: &'a Shape,
-        /// How many cases by now.
-        tried: usize,
+        /// How many cases there are.
+        cases: usize,
+    },
+    /// More cases were tried.
+    Tried {
+        /// How many cases by now, on all shapes.
+        cases: usize,
+    },
+    /// A shape was tried.
+    Ended {
+        /// Which shape, from 1.
+        number: usize,
+        /// What was found.
+        trial: &'a Trial,
     },
 }
 
@@ -110,6 +131,7 @@ pub fn rehearse(
         inventory: inventory.digest()?,
         taken_at: inventory.taken_at,
         lag_seconds: lag_seconds(plan),
+        usual_lag_seconds: LAG,
         faults,
         nominal,
         trials,
@@ -126,18 +148,23 @@ fn trials(
     // The first of each shape is the smallest.
     let all: Vec<(&Shape, usize, Pair<'_>)> =
         shapes.iter().filter_map(|(shape, pairs)| Some((shape, pairs.len(), *pairs.first()?))).collect();
+    let cases: Vec<usize> = all.iter().map(|(_, _, pair)| trial::number_of_cases(pair, plan, inventory)).collect();
+    if !all.is_empty() {
+        tell(Telling::Counted { shapes: all.len(), cases: cases.iter().sum() });
+    }
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     let one = |sender: mpsc::Sender<(usize, Told)>| {
         while let Some((at, (shape, units, pair))) = take(&next, &all) {
             // Whoever listens is there until all of it is told.
+            let _ = sender.send((at, Told::Begun));
             let mut tell = |cases| drop(sender.send((at, Told::Cases(cases))));
             let trial = trial::tried(shape, units, &pair, plan, inventory, &mut tell);
             let _ = sender.send((at, Told::Done(Box::new(trial))));
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut done = BTreeMap::new();
+    let (mut done, mut tried) = (BTreeMap::new(), vec![0; all.len()]);
     std::thread::scope(|scope| {
         for _ in 0..cores.min(all.len()) {
             let sender = sender.clone();
@@ -146,8 +173,15 @@ fn trials(
         drop(sender);
         for (at, told) in receiver {
             match told {
-                Told::Cases(tried) => tell(Telling::Cases { number: at + 1, of: all.len(), shape: all[at].0, tried }),
-                Told::Done(trial) => drop(done.insert(at, *trial)),
+                Told::Begun => tell(Telling::Begun { number: at + 1, shape: all[at].0, cases: cases[at] }),
+                Told::Cases(by_now) => {
+                    tried[at] = by_now;
+                    tell(Telling::Tried { cases: tried.iter().sum() });
+                }
+                Told::Done(trial) => {
+                    tell(Telling::Ended { number: at + 1, trial: &trial });
+                    done.insert(at, *trial);
+                }
             }
         }
     });
@@ -156,6 +190,7 @@ fn trials(
 
 /// What a thread tells of a shape.
 enum Told {
+    Begun,
     Cases(usize),
     Done(Box<Trial>),
 }

@@ -1,25 +1,28 @@
 //! The whole plan, carried out and undone on the twin with nothing going wrong.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::broken::is_asked_for;
 use super::case::{self, told};
+use super::gaps::Gaps;
 use super::orders::out_of_order;
-use super::report::{Gap, Left, Nominal, WaveTime};
+use super::promise::{Broken, Promise};
+use super::report::{Left, Nominal, WaveTime};
 use super::restored::{Undone, not_restored};
 use super::shape::{Pair, reduced_inventory, reduced_plan, roles};
 use super::{Telling, lag};
 use crate::apply::{Ending, Progress, UnitEnd, Why};
 use crate::inventory::Inventory;
 use crate::journal::{Entry, RunId, RunStatus, UnitStatus};
-use crate::model::{Digest, Subject};
+use crate::model::Digest;
 use crate::plan::window::longest;
-use crate::plan::{Plan, Unit, UnitId, Work};
+use crate::plan::{Plan, Unit, UnitId};
 use crate::ports::JournalStore as _;
 use crate::rollback::{self, Extent, RollbackError};
-use crate::sim::{Call, MemoryJournal, Sim};
+use crate::sim::{MemoryJournal, Sim};
+
+/// How a unit is that nothing was done for yet.
+const NOT_STARTED: &str = "not started";
 
 /// How many violations are told; each says enough.
 const MOST_TOLD: usize = 20;
@@ -32,7 +35,12 @@ pub(super) fn rehearse(plan: &Plan, inventory: &Inventory, tell: &mut dyn FnMut(
     let roles = roles(plan);
     for (index, pairs) in roles.iter().enumerate() {
         tell(Telling::Watched { done: index + 1, of: roles.len() });
-        found.broken.extend(watched(plan, inventory, pairs));
+        for it in watched(plan, inventory, pairs) {
+            // The whole plan may have broken the same.
+            if !found.broken.iter().any(|known| it.is_again(known)) {
+                found.broken.push(it);
+            }
+        }
     }
     found.broken.truncate(MOST_TOLD);
     found
@@ -44,26 +52,27 @@ fn twin(plan: &Plan, inventory: &Inventory) -> Sim {
     sim
 }
 
-fn there_and_back(sim: &Sim, plan: &Plan, tell: &mut dyn FnMut(Telling<'_>)) -> Nominal {
+/// Carries a plan out on a simulated world as it is, and undoes it.
+pub fn there_and_back(sim: &Sim, plan: &Plan, tell: &mut dyn FnMut(Telling<'_>)) -> Nominal {
     let (before, journal) = (sim.fork(), sim.journal());
     let mut found = Nominal::default();
     forward(sim, &journal, plan, &mut found, tell);
     if let Err(why) = back(sim, &journal, plan, &before, &mut found, tell) {
-        found.broken.push(why);
+        found.broken.push(Broken::new(Promise::UndoAtAnyPoint, why));
     }
     found.calls = sim.world().history().number_of_calls();
     found
 }
 
 /// The ServiceAccounts of one role there and back, watched at every moment: what was broken.
-fn watched(plan: &Plan, inventory: &Inventory, pairs: &[Pair<'_>]) -> Vec<String> {
+fn watched(plan: &Plan, inventory: &Inventory, pairs: &[Pair<'_>]) -> Vec<Broken> {
     let Some(small) = reduced_plan(plan, pairs) else { return Vec::new() };
     let sim = twin(plan, &reduced_inventory(inventory, plan, pairs));
     sim.world().watch();
     let mut broken = there_and_back(&sim, &small, &mut |_| {}).broken;
     let world = sim.world();
     let counted = world.violations().iter().filter(|it| !is_asked_for(plan, it));
-    broken.extend(counted.map(|it| format!("{} after call {}: {}", it.promise, it.after_call, it.what)));
+    broken.extend(counted.map(|it| Broken::new(Promise::of(it), format!("after call {}: {}", it.after_call, it.what))));
     broken
 }
 
@@ -146,7 +155,7 @@ fn left(sim: &Sim, journal: &MemoryJournal, plan: &Plan) -> Vec<Left> {
         let found = status.unit(&unit.id.0, unit.steps.len());
         let word = match found {
             UnitStatus::Done => return None,
-            UnitStatus::Pending => "not started",
+            UnitStatus::Pending => NOT_STARTED,
             UnitStatus::Partial | UnitStatus::InDoubt => "not finished",
             UnitStatus::Failed => "failed",
             UnitStatus::Refused => "refused",
@@ -177,8 +186,11 @@ fn back(
     let (forward, digest, entries) = entries(sim, journal, plan)?;
     let undo = match rollback::plan(&forward, &digest, plan, &entries, &Extent::Run) {
         Ok(undo) => undo,
-        Err(RollbackError::Nothing) => return Ok(()),
-        Err(error) => return Err(format!("P3: there is no undo: {error}")),
+        Err(RollbackError::Nothing) => {
+            found.broken.extend(compared(sim, before, &[(&forward, plan)], None));
+            return Ok(());
+        }
+        Err(error) => return Err(format!("there is no undo: {error}")),
     };
     let mut gaps = Gaps::of(sim, &undo);
     let (from, mut done) = (sim.world().now(), 0);
@@ -191,22 +203,41 @@ fn back(
             tell(Telling::Undone { done, of: undo.units.len() });
         }
     };
-    let ending = carry_out(sim, journal, &undo, &mut emit).map_err(|why| format!("P3: the undo stopped: {why}"))?;
+    let ending = carry_out(sim, journal, &undo, &mut emit).map_err(|why| format!("the undo stopped: {why}"))?;
     found.undo_seconds = Some(whole_seconds(from, sim.world().now()));
     found.gaps = gaps.found(sim);
     if ending.why != Why::Ended {
-        return Err(format!("P3: the undo stopped: {}", stopped(&ending.why)));
+        let not_undone = not_undone(left(sim, journal, &undo));
+        if not_undone.is_empty() {
+            return Err(format!("the undo stopped: {}", stopped(&ending.why)));
+        }
+        found.broken.extend(not_undone);
+        return Ok(());
     }
     let (run, _, entries) = self::entries(sim, journal, &undo)?;
     let status = RunStatus::of(&entries).map_err(|error| error.to_string())?;
-    found.broken.extend(out_of_order(sim.world().history(), &[(&forward, plan), (&run, &undo)]));
     let undone = Undone { plan: &undo, run: &run, status: &status };
-    let broken = not_restored(&before.world(), &sim.world(), Some(undone));
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("P3: the world is not as before the run: {}", broken.join("; ")))
-    }
+    found.broken.extend(compared(sim, before, &[(&forward, plan), (&run, &undo)], Some(undone)));
+    Ok(())
+}
+
+/// The units at which an undo stopped. Those that had not started wait for them.
+fn not_undone(left: Vec<Left>) -> Vec<Broken> {
+    let begun = left.into_iter().filter(|it| it.status != NOT_STARTED);
+    let broken = |it: Left| {
+        let why = it.why.map(|it| format!(": {it}")).unwrap_or_default();
+        let what = format!("its undo is {}{why}", it.status);
+        Broken { promise: Promise::UndoAtAnyPoint, unit: Some(it.unit), what }
+    };
+    begun.map(broken).collect()
+}
+
+/// What was sent out of order, and what is not as it was before.
+fn compared(sim: &Sim, before: &Sim, plans: &[(&RunId, &Plan)], undone: Option<Undone<'_>>) -> Vec<Broken> {
+    let sent = out_of_order(sim.world().history(), plans).into_iter().map(|it| Broken::new(Promise::AsReviewed, it));
+    let left = not_restored(&before.world(), &sim.world(), undone).into_iter();
+    let left = left.map(|it| Broken::new(Promise::UndoAtAnyPoint, format!("not as before the run: {it}")));
+    sent.chain(left).collect()
 }
 
 fn unit_of(progress: &Progress) -> Option<&UnitId> {
@@ -227,7 +258,8 @@ fn unit_of(progress: &Progress) -> Option<&UnitId> {
     }
 }
 
-fn whole_seconds(from: Timestamp, until: Timestamp) -> u64 {
+/// The whole seconds between two moments.
+pub(super) fn whole_seconds(from: Timestamp, until: Timestamp) -> u64 {
     u64::try_from(until.duration_since(from).as_secs()).unwrap_or(0)
 }
 
@@ -272,53 +304,56 @@ impl Waves<'_> {
     }
 }
 
-/// One ServiceAccount on its way back.
-struct Watched {
-    subject: Subject,
-    association: String,
-    pods: usize,
-    replaced_at: Option<Timestamp>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, RoleArn};
+    use crate::plan::{Numbers, Purpose, Settings};
+    use crate::ports::Iam as _;
+    use crate::sim::build::Builder;
 
-/// When the pods of each ServiceAccount were replaced, looked at whenever its unit tells of something.
-struct Gaps(BTreeMap<UnitId, Watched>);
-
-impl Gaps {
-    fn of(sim: &Sim, undo: &Plan) -> Self {
+    /// A plan that does nothing.
+    fn nothing(sim: &Sim) -> Plan {
         let world = sim.world();
-        let watched = |unit: &Unit| {
-            let Work::ServiceAccount(work) = &unit.work else { return None };
-            let subject = work.subject.clone();
-            let association = world.association_now(&subject)?.id.clone();
-            let pods = world.pods_on_pod_identity(&subject);
-            Some((unit.id.clone(), Watched { subject, association, pods, replaced_at: None }))
-        };
-        Self(undo.units.iter().filter_map(watched).filter(|(_, it)| it.pods > 0).collect())
-    }
-
-    fn look(&mut self, sim: &Sim, unit: &UnitId) {
-        let Some(watched) = self.0.get_mut(unit).filter(|it| it.replaced_at.is_none()) else { return };
-        let world = sim.world();
-        if world.association_now(&watched.subject).is_none() && world.pods_on_pod_identity(&watched.subject) == 0 {
-            watched.replaced_at = Some(world.now());
+        Plan {
+            format: Kind::Plan.current(),
+            tool: "test".to_owned(),
+            purpose: Purpose::Migrate,
+            inventory: Digest::of(b"an inventory"),
+            settings: Digest::of(b"settings"),
+            taken_at: world.now(),
+            account: world.cluster_arns()[0].account(),
+            clusters: Vec::new(),
+            rules: Settings::default().apply,
+            numbers: Numbers::default(),
+            windows: Vec::new(),
+            waves: Vec::new(),
+            units: Vec::new(),
+            held: Vec::new(),
+            waived: Vec::new(),
+            not_promised: Vec::new(),
         }
     }
 
-    fn found(self, sim: &Sim) -> Vec<Gap> {
-        let world = sim.world();
-        let mut deleted: BTreeMap<&str, Timestamp> = BTreeMap::new();
-        for it in world.history().writes() {
-            if let Call::DeleteAssociation { id, .. } = &it.call {
-                deleted.insert(id, it.at);
-            }
-        }
-        let gap = |it: Watched| {
-            let from = *deleted.get(it.association.as_str())?;
-            let until = it.replaced_at.unwrap_or_else(|| world.now());
-            Some(Gap { subject: it.subject, pods: it.pods, seconds: whole_seconds(from, until) })
+    #[test]
+    fn where_there_is_nothing_to_undo_the_world_has_to_be_as_before() {
+        let sim = Builder::new().cluster("blue").role("cart", &[("shop", "cart")]).sim();
+        let (before, journal, plan) = (sim.fork(), sim.journal(), nothing(&sim));
+        let back = || {
+            let mut found = Nominal::default();
+            back(&sim, &journal, &plan, &before, &mut found, &mut |_| {}).unwrap();
+            found.broken
         };
-        let mut gaps: Vec<Gap> = self.0.into_values().filter_map(gap).collect();
-        gaps.sort_by(|a, b| b.seconds.cmp(&a.seconds).then_with(|| a.subject.cmp(&b.subject)));
-        gaps
+        assert_eq!(back(), []);
+        let role = RoleArn::parse("arn:aws:iam::111122223333:role/cart").unwrap();
+        let sent = r#"{"Version":"2012-10-17","Statement":[]}"#;
+        sim.run(async { sim.set_trust(&role, sent).await }).unwrap().unwrap();
+        let broken = back();
+        let told = |it: &Broken, promise: Promise, what: &str| it.promise == promise && it.what.contains(what);
+        assert!(broken.iter().any(|it| told(it, Promise::AsReviewed, "at call")), "{broken:#?}");
+        assert!(
+            broken.iter().any(|it| told(it, Promise::UndoAtAnyPoint, "not as before the run: trust")),
+            "{broken:#?}"
+        );
     }
 }

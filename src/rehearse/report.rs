@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Faults;
+use super::promise::Broken;
 use super::shape::Shape;
 use crate::model::{Digest, Subject};
 use crate::plan::UnitId;
@@ -20,6 +21,8 @@ pub struct Report {
     pub taken_at: Timestamp,
     /// How late AWS and the webhooks were in the twin, in seconds.
     pub lag_seconds: u64,
+    /// How late they usually are.
+    pub usual_lag_seconds: u64,
     /// Which faults were asked for.
     pub faults: Faults,
     /// The whole plan, with nothing going wrong, and its undo.
@@ -29,12 +32,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Every promise that was broken, in words.
-    pub fn broken(&self) -> impl Iterator<Item = &str> {
-        let failures = self.trials.iter().flat_map(|it| &it.failures);
-        self.nominal.broken.iter().chain(failures).map(String::as_str)
-    }
-
     /// How often a promise was broken.
     #[must_use]
     pub fn number_of_broken(&self) -> usize {
@@ -45,6 +42,13 @@ impl Report {
     #[must_use]
     pub fn number_of_cases(&self) -> usize {
         self.trials.iter().map(Trial::cases).sum()
+    }
+
+    /// Whether the twin was quicker than AWS usually is, because the plan does not wait for so long. Then it
+    /// says nothing of whether the settle times are long enough.
+    #[must_use]
+    pub fn is_too_quick(&self) -> bool {
+        self.lag_seconds < self.usual_lag_seconds
     }
 
     /// Whether every unit ended as the plan says while nothing went wrong.
@@ -72,8 +76,8 @@ pub struct Nominal {
     pub undo_seconds: Option<u64>,
     /// The gap of each ServiceAccount that had pods to put back, the longest first.
     pub gaps: Vec<Gap>,
-    /// Promises that were broken, in words.
-    pub broken: Vec<String>,
+    /// Promises that were broken.
+    pub broken: Vec<Broken>,
 }
 
 /// How long a wave took.

@@ -11,8 +11,23 @@ use crate::sim::{Fault, JournalFault, Sim};
 /// How many failures are told in words: the first few say enough.
 const MOST_TOLD: usize = 10;
 
-/// Longer than any undo of one unit: one that makes more calls turns in circles.
-const MOST_CALLS: u64 = 5000;
+/// The stage on which a unit is carried out alone; why there is none, where it does not end well even
+/// with nothing going wrong.
+fn stage(pair: &Pair<'_>, plan: &Plan, inventory: &Inventory) -> Result<Stage, String> {
+    let pairs = std::slice::from_ref(pair);
+    let sim = Sim::from_inventory(&reduced_inventory(inventory, plan, pairs));
+    sim.world().set_lag(lag(plan));
+    Stage::new(&sim, reduced_plan(plan, pairs).ok_or("it has no role")?)
+}
+
+/// How many cases there are to try on a unit.
+pub(super) fn number_of_cases(pair: &Pair<'_>, plan: &Plan, inventory: &Inventory) -> usize {
+    let number = stage(pair, plan, inventory).map(|it| {
+        let back = it.calls_of_rollback().unwrap_or(0).saturating_mul(Fault::ALL.len() as u64);
+        usize::try_from(it.number_of_cases() + back).unwrap_or(usize::MAX)
+    });
+    number.unwrap_or(0)
+}
 
 /// Tries every call, entry and call of the undo with every fault, on one of the units of a shape.
 pub(super) fn tried(
@@ -24,11 +39,7 @@ pub(super) fn tried(
     tell: &mut dyn FnMut(usize),
 ) -> Trial {
     let mut trial = Trial::new(shape.clone(), units, pair.unit.id.clone());
-    let pairs = std::slice::from_ref(pair);
-    let sim = Sim::from_inventory(&reduced_inventory(inventory, plan, pairs));
-    sim.world().set_lag(lag(plan));
-    let Some(plan) = reduced_plan(plan, pairs) else { return trial };
-    match Stage::new(&sim, plan) {
+    match stage(pair, plan, inventory) {
         Ok(stage) => {
             forward(&stage, &mut trial, tell);
             back(&stage, &mut trial, tell);
@@ -53,17 +64,17 @@ fn forward(stage: &Stage, trial: &mut Trial, tell: &mut dyn FnMut(usize)) {
 }
 
 fn back(stage: &Stage, trial: &mut Trial, tell: &mut dyn FnMut(usize)) {
-    for call in 1..MOST_CALLS {
-        let before = trial.undo_cases;
+    let calls = match stage.calls_of_rollback() {
+        Ok(calls) => calls,
+        Err(why) => return note(trial, "its undo", Err(why)),
+    };
+    for call in 1..=calls {
         for fault in Fault::ALL {
             if let Some(outcome) = stage.attempt_rollback(call, fault) {
                 trial.undo_cases += 1;
                 note(trial, &format!("call {call} of the undo {fault:?}"), outcome);
                 tell(trial.cases());
             }
-        }
-        if trial.undo_cases == before {
-            break;
         }
         trial.undo_calls += 1;
     }

@@ -16,7 +16,7 @@ pub mod sanitize;
 pub mod text;
 mod trust;
 mod verified;
-mod words;
+pub(crate) mod words;
 
 pub use finding::{explanation, reason_explanation};
 pub use names::Names;

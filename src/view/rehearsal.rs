@@ -3,7 +3,7 @@
 use super::doc::{Block, Doc, Line, bad, caution, good, line, name, strong};
 use super::names::Names;
 use super::words::{count, seconds};
-use crate::plan::{Plan, Unit, UnitId, Work};
+use crate::plan::{Numbers, Plan, Unit, UnitId, Work};
 use crate::rehearse::{Faults, Gap, Report, Trial};
 
 /// How many ServiceAccounts are listed by their gaps: the longest are what a person plans for.
@@ -16,7 +16,7 @@ pub fn report(report: &Report, plan: &Plan) -> Doc {
     let mut doc = Doc::default();
     doc.heading(1, title(report));
     doc.push(facts(report, plan, &names));
-    broken(&mut doc, report);
+    broken(&mut doc, report, plan, &names);
     left(&mut doc, report, plan, &names);
     times(&mut doc, report);
     gaps(&mut doc, report, &names);
@@ -27,6 +27,9 @@ pub fn report(report: &Report, plan: &Plan) -> Doc {
 
 fn title(report: &Report) -> Line {
     match (report.number_of_broken(), report.is_complete()) {
+        (0, true) if report.is_too_quick() => {
+            Line::from("Rehearsal: no promise was broken, on a twin that is quicker than AWS")
+        }
         (0, true) => Line::from("Rehearsal: the plan does what it says, and no promise was broken"),
         (0, false) => Line::from("Rehearsal: no promise was broken, and not every unit ends"),
         (broken, _) => line![format!("Rehearsal: a promise was broken, {}", times_of(broken))],
@@ -50,6 +53,9 @@ fn facts(report: &Report, plan: &Plan, names: &Names) -> Block {
             },
         ),
     ];
+    if report.is_too_quick() {
+        facts.push(("settle", too_quick(report, plan)));
+    }
     let asked_for: Vec<String> = plan.units.iter().filter_map(|it| new_access(it, names)).collect();
     if !asked_for.is_empty() {
         facts
@@ -70,6 +76,23 @@ fn facts(report: &Report, plan: &Plan, names: &Names) -> Block {
     }
     facts.push(("tried", tried(report)));
     Block::Facts(facts)
+}
+
+/// That the twin proves nothing of settle times that are shorter than what AWS usually takes.
+fn too_quick(report: &Report, plan: &Plan) -> Line {
+    let (numbers, usual) = (&plan.numbers, Numbers::default());
+    let said = format!(
+        ": trust_settle is {} and association_settle {}, and AWS usually takes up to {} until everybody sees a change, \
+         IAM with no known bound. The twin never takes longer than the plan waits, {} here, so this is no proof that it \
+         waits for long enough. The defaults are {} and {}",
+        seconds(numbers.trust_settle),
+        seconds(numbers.association_settle),
+        seconds(report.usual_lag_seconds),
+        seconds(report.lag_seconds),
+        seconds(usual.trust_settle),
+        seconds(usual.association_settle),
+    );
+    line![caution("times too short to rely on"), said]
 }
 
 /// The role that a unit opens, as the settings ask for.
@@ -98,21 +121,28 @@ fn tried(report: &Report) -> Line {
     ))
 }
 
-/// What was broken, and whom to tell.
-fn broken(doc: &mut Doc, report: &Report) {
-    let all: Vec<Line> = report.broken().map(|it| line![name(it)]).collect();
-    if all.is_empty() {
+/// What was broken, and what to do with it.
+fn broken(doc: &mut Doc, report: &Report, plan: &Plan, names: &Names) {
+    let number = report.number_of_broken();
+    if number == 0 {
         return;
     }
     doc.heading(2, "Broken promises");
     doc.para(line![
         strong("Do not apply this plan. "),
-        "A plan whose rehearsal breaks a promise is a bug of irsa-migrate. Please open an issue in the issue tracker of \
-         its repository and attach this report (",
+        "A plan whose rehearsal breaks a promise is a bug of irsa-migrate. Please send it to whoever you have \
+         irsa-migrate from: this report (",
         name("-o json"),
-        " has all of it), and the plan and the inventory if you may: they hold names and trust policies, and no secrets."
+        " has all of it), and, if you may, the plan and the inventory, from which the same comes out anywhere. They hold \
+         names and trust policies, and no secrets."
     ]);
-    let (told, number) = (all.len(), report.number_of_broken());
+    let of_plan = report.nominal.broken.iter().map(|it| {
+        let of = it.unit.as_ref().map(|it| format!("{}: ", unit(it, plan, names))).unwrap_or_default();
+        line![bad(it.promise), ": ", name(format!("{of}{}", it.what))]
+    });
+    let of_cases = report.trials.iter().flat_map(|it| &it.failures).map(|it| line![name(it)]);
+    let all: Vec<Line> = of_plan.chain(of_cases).collect();
+    let told = all.len();
     doc.list(all);
     if told < number {
         doc.para(format!("And {} more.", number - told));
@@ -237,9 +267,13 @@ fn twin(doc: &mut Doc, report: &Report) {
     doc.list([
         Line::from("The twin is not the real world: it is a simulation of IAM, EKS and Kubernetes, and as it was when the inventory was taken."),
         Line::from("What could not be read then cannot be read in the twin either, and what the plan holds stays as it is."),
-        Line::from(format!(
+        Line::from(
             "What an inventory does not tell is made up: how long pods take to start, how a roll-out shares its room \
-             between surge and unavailability, that nobody else changes anything, that everybody sees a change after {} at most.",
+             between surge and unavailability, that nobody else changes anything.",
+        ),
+        Line::from(format!(
+            "Whether the settle times are long enough: everybody sees a change after {} at most in the twin, which is always \
+             less than the plan waits.",
             seconds(report.lag_seconds)
         )),
     ]);

@@ -1,14 +1,14 @@
 //! Numbers and times, in words.
 
 /// `1 pod`, `2 pods`.
-pub(super) fn count(number: usize, one: &str) -> String {
+pub(crate) fn count(number: usize, one: &str) -> String {
     // The few nouns of this program that end otherwise.
     let many = if one.ends_with("ss") { format!("{one}es") } else { format!("{one}s") };
     format!("{number} {}", if number == 1 { one } else { &many })
 }
 
 /// Seconds as `45 s`, `3 min`, `1 min 20 s`, `2 h 5 min`, `4 d 2 h`: two units at most.
-pub(super) fn seconds(total: u64) -> String {
+pub(crate) fn seconds(total: u64) -> String {
     let (days, hours, minutes, seconds) = (total / 86_400, total / 3600 % 24, total / 60 % 60, total % 60);
     let parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")];
     let first = parts.iter().position(|(number, _)| *number > 0).unwrap_or(3);

@@ -54,6 +54,31 @@ fn every_fault_at_every_call() {
     assert_eq!(count("callCases"), count("calls") * 8 * 2);
     assert_eq!(count("entryCases"), count("entries") * 4 * 2);
     assert!(count("undoCases") > count("undoCalls") && count("failed") == 0, "{trial:#}");
+    // Where nothing can be painted over, each part has its lines, whatever happens in it.
+    let cases = count("callCases") + count("entryCases") + count("undoCases");
+    let said = [
+        "Rehearsing the whole plan".to_owned(),
+        "Rehearsing its undo".to_owned(),
+        "Rehearsing role by role, watched".to_owned(),
+        format!("Rehearsing faults: {cases} cases on 1 shape; --without-faults leaves them out"),
+        format!("Rehearsing shape 1 of 1 (no workload): {cases} cases"),
+        format!("Rehearsed shape 1 of 1: {cases} cases, all well"),
+    ];
+    assert_eq!(seen.stderr.lines().collect::<Vec<_>>(), said);
+}
+
+#[test]
+fn a_twin_that_is_quicker_than_aws_proves_nothing_of_settle_times() {
+    let report = |settings: &str| {
+        let seen = home(&no_pods(), settings).run(&["rehearse", "plan.json", "--without-faults"]);
+        assert_eq!(seen.code, Some(0), "{}", seen.whole());
+        seen.stdout
+    };
+    let warned = ["on a twin that is quicker than AWS", "times too short to rely on: trust_settle is 5 s"];
+    let quick = report("[numbers]\ntrust_settle = 5\n");
+    assert!(warned.iter().all(|it| quick.contains(it)), "{quick}");
+    let enough = report("[numbers]\ntrust_settle = 11\nassociation_settle = 11\n");
+    assert!(warned.iter().all(|it| !enough.contains(it)), "{enough}");
 }
 
 /// One ServiceAccount without a workload.

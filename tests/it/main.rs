@@ -40,6 +40,7 @@ mod promises_orders;
 mod promises_restored;
 mod readme;
 mod recorded;
+mod rehearsed;
 mod restarts;
 mod rollback;
 mod scan;

@@ -37,7 +37,7 @@ pub fn out_of_order(history: &History, plans: &[(&RunId, &Plan)]) -> Vec<String>
                     && let Err(why) = judge.write(record)
                 {
                     let led = history.led_to(index + 1).join("\n    ");
-                    judge.found.push(format!("P4 at call {}: {why}\n    {led}", record.number));
+                    judge.found.push(format!("at call {}: {why}\n    {led}", record.number));
                 }
                 judge.called(index, record);
             }
