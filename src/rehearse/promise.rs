@@ -62,3 +62,22 @@ impl Broken {
         self.promise == other.promise && self.unit == other.unit && (self.unit.is_some() || self.what == other.what)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_whole_plan_and_a_role_alone_show_is_told_once() {
+        let of = |unit: &str, what: &str| Broken {
+            unit: Some(UnitId(unit.to_owned())),
+            ..Broken::new(Promise::UndoAtAnyPoint, what)
+        };
+        let plain = |promise, what: &str| Broken::new(promise, what);
+        assert!(of("cart", "after 60 s").is_again(&of("cart", "after 61 s")));
+        assert!(!of("cart", "after 60 s").is_again(&of("stock", "after 60 s")));
+        assert!(plain(Promise::UndoAtAnyPoint, "trust").is_again(&plain(Promise::UndoAtAnyPoint, "trust")));
+        assert!(!plain(Promise::UndoAtAnyPoint, "trust").is_again(&plain(Promise::UndoAtAnyPoint, "stamp")));
+        assert!(!plain(Promise::NoLostAccess, "trust").is_again(&plain(Promise::UndoAtAnyPoint, "trust")));
+    }
+}
