@@ -115,9 +115,14 @@ impl Grant {
         !subject.namespace.contains(':')
             && !subject.service_account.contains(':')
             && matches!(&self.cluster_arn, Place::Cluster(arn) if *arn == subject.cluster)
-            && self.namespace.matches(&subject.namespace)
-            && self.service_account.matches(&subject.service_account)
-            && !self.except.iter().any(|except| except.holds(&subject.namespace, &subject.service_account))
+            && self.has(&subject.namespace, &subject.service_account)
+    }
+
+    /// Whether a pair of names is inside, wherever that is.
+    pub(crate) fn has(&self, namespace: &str, service_account: &str) -> bool {
+        self.namespace.matches(namespace)
+            && self.service_account.matches(service_account)
+            && !self.except.iter().any(|except| except.holds(namespace, service_account))
     }
 }
 

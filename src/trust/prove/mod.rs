@@ -113,6 +113,15 @@ pub fn prove(before: &Grants, after: &Grants) -> Result<Proof, OverBudget> {
 
 /// Whether all of one grant is in a set of grants.
 pub(crate) fn is_inside(grant: &Grant, all: &Grants) -> Result<bool, OverBudget> {
+    // Of one pair of names, as most grants are, nothing has to be decided.
+    if let (Some(namespace), Some(account)) = (grant.namespace.as_literal(), grant.service_account.as_literal())
+        && grant.except.is_empty()
+    {
+        let carries = |it: &Grant| it.carried.iter().all(|one| grant.carried.contains(one));
+        return Ok(all
+            .iter()
+            .any(|it| it.cluster_arn == grant.cluster_arn && carries(it) && it.has(&namespace, &account)));
+    }
     Ok(outside(&Grants::new(vec![grant.clone()]), all, &mut Budget::new())?.is_none())
 }
 
