@@ -46,6 +46,25 @@ impl Numbers {
         limits.contains(&0)
     }
 
+    /// Whether a time is longer than a year, which nobody means and no clock has to reckon with.
+    #[must_use]
+    pub fn has_endless_time(&self) -> bool {
+        let times = [
+            self.trust_settle,
+            self.association_settle,
+            self.probe_interval,
+            self.effective_timeout,
+            self.observe_after,
+            self.rollout_timeout,
+            self.eviction_timeout,
+            self.lease_duration,
+            self.lease_renewal,
+            self.call_timeout,
+            self.bake,
+        ];
+        times.iter().any(|it| *it > 365 * 24 * 3600)
+    }
+
     /// How many units of a wave go side by side: a wave of roles alone, or one with ServiceAccounts.
     #[must_use]
     pub fn side_by_side(&self, roles_alone: bool) -> usize {

@@ -283,6 +283,9 @@ impl Settings {
         if numbers.has_zero_limit() {
             return fail("limits, rates and probe_interval must be at least 1".to_owned());
         }
+        if numbers.has_endless_time() {
+            return fail("no time may be longer than a year".to_owned());
+        }
         // Before each write the lease must have more than a call's time left, renewals included.
         if numbers.lease_duration <= numbers.lease_renewal + numbers.call_timeout {
             return fail("lease_duration must be more than lease_renewal and call_timeout together".to_owned());
@@ -396,6 +399,7 @@ mod tests {
         refused("[[wave]]\nname = \"a\"\nsize = 0", "size 0");
         refused("[numbers]\nlease_duration = 30", "lease_duration");
         refused("[numbers]\nprobe_interval = 0", "at least 1");
+        refused("[numbers]\nbake = 31536001", "longer than a year");
         refused("[trust]\nmode = \"open\"", "role by role");
         refused("[[window]]\ndays = []\nstart = \"22:00\"\nminutes = 1\ntime_zone = \"UTC\"", "at least one day");
     }

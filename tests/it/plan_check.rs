@@ -339,6 +339,26 @@ fn a_unit_out_of_its_place_is_refused() {
 #[test]
 fn numbers_and_names_that_mean_nothing_are_refused() {
     refused(|it| it.numbers.units_at_a_time = 0, "a limit of 0");
+    let year = 365 * 24 * 3600;
+    let times: [fn(&mut Numbers) -> &mut u64; 11] = [
+        |it| &mut it.trust_settle,
+        |it| &mut it.association_settle,
+        |it| &mut it.probe_interval,
+        |it| &mut it.effective_timeout,
+        |it| &mut it.observe_after,
+        |it| &mut it.rollout_timeout,
+        |it| &mut it.eviction_timeout,
+        |it| &mut it.lease_duration,
+        |it| &mut it.lease_renewal,
+        |it| &mut it.call_timeout,
+        |it| &mut it.bake,
+    ];
+    for time in times {
+        refused(|it| *time(&mut it.numbers) = year + 1, "a time of more than a year");
+    }
+    let mut slow = planned();
+    slow.numbers.bake = year;
+    assert_eq!(said(&slow), Vec::<String>::new());
     let lasting = |seconds: u64| {
         let mut plan = planned();
         plan.numbers.lease_duration = seconds;

@@ -40,6 +40,9 @@ impl Checker<'_> {
         if numbers.has_zero_limit() {
             self.say("a limit of 0");
         }
+        if numbers.has_endless_time() {
+            self.say("a time of more than a year");
+        }
         if numbers.lease_duration <= numbers.lease_renewal.saturating_add(numbers.call_timeout) {
             self.say("a lease that runs out before it is renewed");
         }
