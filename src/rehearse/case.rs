@@ -13,7 +13,7 @@ use crate::model::Digest;
 use crate::plan::{Plan, Unit, Work};
 use crate::ports::JournalStore as _;
 use crate::rollback::{self, Extent, RollbackError};
-use crate::sim::{Fault, Field, JournalFault, MemoryJournal, Sim, Stopped};
+use crate::sim::{Fault, JournalFault, MemoryJournal, Sim, State, Stopped};
 
 /// How often a person carries a plan on before giving up.
 const TRIES: usize = 4;
@@ -231,24 +231,24 @@ impl Stage {
 
     /// Going on has led to where a run without any disturbance leads. Stamps are left out: a restart whose
     /// outcome was open may have taken another of those that the plan says. So are pods where other people
-    /// make some.
-    fn as_undisturbed(&self, sim: &Sim) -> Result<(), String> {
+    /// make some, and what only others change.
+    ///
+    /// # Errors
+    /// What is different.
+    pub fn as_undisturbed(&self, sim: &Sim) -> Result<(), String> {
         let (done, now) = (self.done.0.world(), sim.world());
         let alone = done.last_foreign_since(&self.sim.world()).is_none();
-        let is_compared = |field: &Field| match field {
-            Field::Association(_) | Field::Annotation(_) => true,
-            Field::Modes(..) => alone,
-            // Trust policies are compared below, letter by letter.
-            Field::Trust(_) | Field::Stamp(..) | Field::Image(..) => false,
-        };
-        let differences = now.differences_since(&done).into_iter().filter(|it| is_compared(&it.of)).map(|it| it.line);
-        let trust = self.plan.units.iter().filter_map(|it| match &it.work {
-            Work::Role(work) if now.trust_now(&work.role_arn) != done.trust_now(&work.role_arn) => {
-                Some(format!("trust of {} is not what it would be", work.role_arn))
+        let roles: BTreeSet<String> = self.plan.units.iter().filter_map(role_of).collect();
+        let compared = |mut state: State| {
+            state.trusts.retain(|role, _| roles.contains(role));
+            state.stamps.clear();
+            state.images.clear();
+            if !alone {
+                state.modes.clear();
             }
-            Work::Role(_) | Work::ServiceAccount(_) => None,
-        });
-        let other: Vec<String> = differences.chain(trust).collect();
+            state
+        };
+        let other = compared(done.state()).differences(&compared(now.state()));
         if other.is_empty() { Ok(()) } else { Err(format!("after going on, not as undisturbed: {}", other.join("; "))) }
     }
 
@@ -297,6 +297,13 @@ impl Stage {
             |it: &Unit| self.refused.contains(&it.id.0) && found.unit(&it.id.0, it.steps.len()) == UnitStatus::Refused;
         let left = stuck(&found, &self.plan, expected);
         if left.is_empty() { Ok(()) } else { Err(format!("after going on: {left:?}")) }
+    }
+}
+
+fn role_of(unit: &Unit) -> Option<String> {
+    match &unit.work {
+        Work::Role(work) => Some(work.role_arn.to_string()),
+        Work::ServiceAccount(_) => None,
     }
 }
 
