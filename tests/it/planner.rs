@@ -123,6 +123,8 @@ fn a_role_that_is_longer_than_every_window_is_held_and_so_is_who_needs_it() {
     let plan = planned_with(&one(), &settle(900));
     assert_eq!((held(&plan, &role), held(&plan, &about)), (vec![Code::NeverFitsWindow], vec![Code::RoleHeld]));
     assert!(plan.units.is_empty() && plan.waves.is_empty());
+    let why = plan.held.iter().find(|it| it.what == role).map(|it| it.findings[0].evidence.as_str());
+    assert_eq!(why, Some("it is expected to take 902 s, and the longest window is 600 s"));
     // What takes all of a window could only start in the moment in which it opens.
     let first = planned_with(&one(), &settle(60)).units[0].clone();
     let left_over = 10 * 60 - (first.expected_seconds - 60);
