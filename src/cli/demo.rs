@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::carry_out::holder;
 use super::error::CommandError;
 use super::exit::Exit;
-use super::file::{OutFile, PlanFile, plan_of};
+use super::file::{self, OutFile, PlanFile, plan_of};
 use super::out::{Printer, Shown};
 use super::place::{self, Found};
 use super::{plan, rollback, scan, wait};
@@ -81,8 +81,7 @@ struct Kept {
 impl Kept {
     /// A folder that is there or can be made, and holds no journal yet: a journal is never written over.
     fn new(folder: &Path) -> Result<Self, CommandError> {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| CommandError::usage(format!("the folder {} cannot be made: {error}", folder.display())))?;
+        file::folder(folder)?;
         let journal = folder.join("journal.db");
         if journal.exists() {
             let message = format!("{} is there already", journal.display());

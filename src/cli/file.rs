@@ -111,6 +111,14 @@ impl OutFile {
     }
 }
 
+/// Makes a folder for results, unless it is there.
+pub(crate) fn folder(path: &Path) -> Result<(), CommandError> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        CommandError::usage(format!("the folder {} cannot be made: {error}", path.display()))
+            .hint("is there a file of that name on the way, and may this user write there?")
+    })
+}
+
 impl fmt::Display for OutFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.named.display().fmt(f)

@@ -68,9 +68,7 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Exit, CommandError> {
     }
     match &args.out {
         Some(folder) => {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                CommandError::usage(format!("the folder {} cannot be made: {error}", folder.display()))
-            })?;
+            file::folder(folder)?;
             for it in &all {
                 let out = OutFile::at(&folder.join(&it.name))?;
                 out.write(it.text.as_bytes())?;

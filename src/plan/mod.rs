@@ -20,6 +20,7 @@ mod steps;
 mod subject;
 mod times;
 mod waves;
+pub mod wildcard;
 pub mod window;
 
 use jiff::Timestamp;

@@ -140,6 +140,19 @@ impl Maker<'_> {
         }
     }
 
+    /// The step that moves one workload in its own way: by `roll`, pod by pod, or by its owner, who is waited for.
+    fn one_moved(&self, pinned: &PinnedWorkload, to: Target, verb: &str, roll: Request, time: Times) -> Step {
+        let (verb, write) = match pinned.moves {
+            Move::Roll => (verb, Some(roll)),
+            Move::Evict => {
+                let (subject, uid) = (self.work.subject.clone(), pinned.uid.clone());
+                (verb, Some(Request::Evict { subject, workload: pinned.workload.clone(), uid, to }))
+            }
+            Move::ByOwner => ("await", None),
+        };
+        step(&format!("{verb} {}", pinned.workload), None, write, self.moved(&pinned.workload, to), time)
+    }
+
     fn verify(&self, to: Target) -> Step {
         let until = Condition::SubjectMoved {
             subject: self.work.subject.clone(),
@@ -165,22 +178,15 @@ impl Maker<'_> {
         let mut steps =
             vec![step("associate", Some(trusted), Some(create), seen, time), self.effective(Target::PodIdentity)];
         for (pinned, found) in self.workloads() {
-            let (subject, workload, uid) = (subject.clone(), pinned.workload.clone(), pinned.uid.clone());
-            let write = match pinned.moves {
-                Move::Roll => Some(Request::Restart {
-                    stamps: self.stamps(&workload, "restart"),
-                    before: found.stamp.clone(),
-                    subject,
-                    workload,
-                    uid,
-                }),
-                Move::Evict => Some(Request::Evict { subject, workload, uid, to: Target::PodIdentity }),
-                Move::ByOwner => None,
+            let roll = Request::Restart {
+                subject: subject.clone(),
+                workload: pinned.workload.clone(),
+                uid: pinned.uid.clone(),
+                before: found.stamp.clone(),
+                stamps: self.stamps(&pinned.workload, "restart"),
             };
-            let verb = if write.is_some() { "restart" } else { "await" };
-            let name = format!("{verb} {}", pinned.workload);
-            let until = self.moved(&pinned.workload, Target::PodIdentity);
-            steps.push(step(&name, None, write, until, times::restart(self.numbers, pinned, found.pace)));
+            let time = times::restart(self.numbers, pinned, found.pace);
+            steps.push(self.one_moved(pinned, Target::PodIdentity, "restart", roll, time));
         }
         steps.push(self.verify(Target::PodIdentity));
         steps
@@ -200,23 +206,16 @@ impl Maker<'_> {
         let time = times::association(self.numbers);
         let mut steps = vec![step("dissociate", Some(works), Some(delete), gone, time), self.effective(Target::Irsa)];
         for (pinned, found) in self.workloads() {
-            let (subject, workload, uid) = (subject.clone(), pinned.workload.clone(), pinned.uid.clone());
-            let write = match pinned.moves {
-                Move::Roll => Some(Request::Unrestart {
-                    before: found.stamp.clone(),
-                    stamps: self.stamps(&workload, "restart"),
-                    bounces: self.stamps(&workload, "bounce"),
-                    subject,
-                    workload,
-                    uid,
-                }),
-                Move::Evict => Some(Request::Evict { subject, workload, uid, to: Target::Irsa }),
-                Move::ByOwner => None,
+            let roll = Request::Unrestart {
+                subject: subject.clone(),
+                workload: pinned.workload.clone(),
+                uid: pinned.uid.clone(),
+                before: found.stamp.clone(),
+                stamps: self.stamps(&pinned.workload, "restart"),
+                bounces: self.stamps(&pinned.workload, "bounce"),
             };
-            let verb = if write.is_some() { "put back" } else { "await" };
-            let name = format!("{verb} {}", pinned.workload);
-            let until = self.moved(&pinned.workload, Target::Irsa);
-            steps.push(step(&name, None, write, until, times::put_back(self.numbers, pinned, found.pace)));
+            let time = times::put_back(self.numbers, pinned, found.pace);
+            steps.push(self.one_moved(pinned, Target::Irsa, "put back", roll, time));
         }
         steps.push(self.verify(Target::Irsa));
         steps

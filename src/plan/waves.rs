@@ -1,6 +1,7 @@
 //! Which ServiceAccount goes in which wave.
 
-use super::settings::{Settings, WaveRule, matches};
+use super::settings::{Settings, WaveRule};
+use super::wildcard::matches;
 use crate::inventory::Inventory;
 use crate::model::Subject;
 

@@ -83,7 +83,7 @@ impl Store {
     /// Whether the run is new.
     fn open(&mut self, run: &Run) -> Result<bool, JournalError> {
         if let Some(known) = self.runs.iter().find(|it| it.id == run.id) {
-            let other = || JournalError::Broken(format!("run {} is of another plan", run.id));
+            let other = || JournalError::Damaged(format!("run {} is of another plan", run.id));
             return if known.plan_digest == run.plan_digest { Ok(false) } else { Err(other()) };
         }
         if let Some(reverts) = &run.reverts {

@@ -187,7 +187,7 @@ fn names_of_waves_and_patterns_have_their_limits() {
     };
     let (cluster, role) = (cluster_arn("blue").to_string(), "arn:aws:iam::111122223333:role/cart");
     assert!(with("a/b", &cluster) && !with("a/b", "blue") && !with(role, &cluster) && !with(&cluster, &cluster));
-    let matches = irsa_migrate::plan::settings::matches;
+    let matches = irsa_migrate::plan::wildcard::matches;
     for (pattern, name, want) in [
         ("a*b*c", "a-x-b-y-c", true),
         ("*ab", "aab", true),
