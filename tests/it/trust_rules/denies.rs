@@ -174,3 +174,28 @@ fn a_deny_that_spares_nobody_who_exists() {
     let policy = document(&format!("{},{deny}", allow("{'StringLike':{'P:sub':'S:*'}}")));
     check(&policy, Nothing, "", &["LITERAL_WILDCARD"]);
 }
+
+/// One ServiceAccount of alpha by its token under `irsa`, beside a Pod Identity statement of a cluster and names under `more`.
+fn beside_pods(irsa: &str, cluster: &str, namespace: &str, more: &str) -> Document {
+    let tags = format!(
+        "'aws:RequestTag/eks-cluster-arn':'{cluster}','aws:RequestTag/kubernetes-namespace':'{namespace}',\
+         'aws:RequestTag/kubernetes-service-account':'sa'"
+    );
+    let pods = format!(
+        "{{'Effect':'Allow','Principal':'PODS','Action':'A2','Condition':{{'StringEquals':{{{tags}}}{more}}}}}"
+    );
+    document(&format!("{},{pods}", allow(&format!("{{'StringEquals':{{'P:sub':'S:ns:sa'}}{irsa}}}"))))
+}
+
+#[test]
+fn what_pod_identity_grants_already_is_that_cluster_those_names_and_no_further_condition() {
+    let until = ",'DateLessThan':{'aws:CurrentTime':'2027-01-01T00:00:00Z'}";
+    let shown = "alpha ns/sa [DateLessThan aws:currenttime 2027-01-01T00:00:00Z]";
+    check(&beside_pods("", "ALPHA", "ns", ""), Already, "alpha ns/sa", &[]);
+    check(&beside_pods(until, "ALPHA", "ns", ""), Already, shown, &[]);
+    check(&beside_pods(until, "ALPHA", "ns", until), Already, shown, &[]);
+    // Access that ends with a date, another cluster's, and another name's are not enough.
+    check(&beside_pods("", "ALPHA", "ns", until), Translated, "alpha ns/sa", &[]);
+    check(&beside_pods("", "BETA", "ns", ""), Translated, "alpha ns/sa", &[]);
+    check(&beside_pods("", "ALPHA", "other", ""), Translated, "alpha ns/sa", &[]);
+}
